@@ -1,0 +1,61 @@
+package reuseport
+
+import (
+	"net"
+	"syscall"
+)
+
+// Queue is the accept queue of a listening socket, in connections.
+type Queue struct {
+	Len   int `json:"len"`   // waiting for accept(2)
+	Limit int `json:"limit"` // the backlog
+}
+
+// Queues returns the accept queue of each open socket, in their order. A
+// connection that an acceptor holds in its hand is in none of them.
+func (l *Listener) Queues() ([]Queue, error) {
+	return each(l, queueOf)
+}
+
+// Inodes returns the inode of each open socket, in their order. They tell
+// the listener's sockets from others in Group.
+func (l *Listener) Inodes() ([]uint64, error) {
+	return each(l, inodeOf)
+}
+
+// each asks every open socket.
+func each[T any](l *Listener, ask func(fd int) (T, error)) ([]T, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]T, 0, len(l.sockets))
+	for _, ln := range l.sockets {
+		v, err := of(ln, ask)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// of asks one socket.
+func of[T any](ln *net.TCPListener, ask func(fd int) (T, error)) (v T, err error) {
+	c, err := ln.SyscallConn()
+	if err != nil {
+		return v, err
+	}
+	err = onFD(c, func(fd int) error {
+		v, err = ask(fd)
+		return err
+	})
+	return v, err
+}
+
+// onFD runs f while the descriptor cannot be closed, and returns f's error.
+func onFD(c syscall.RawConn, f func(fd int) error) error {
+	var err error
+	if cerr := c.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}

@@ -1,0 +1,29 @@
+package reuseport
+
+// Strategy is how a group keeps the connections of a socket that closes.
+// The doc comment of the package compares them.
+type Strategy string
+
+// The strategies, strongest first.
+const (
+	// EBPF steers with an eBPF program. Loading one needs CAP_BPF, or a kernel
+	// with kernel.unprivileged_bpf_disabled=0.
+	EBPF Strategy = "ebpf"
+	// CBPF steers with a classic BPF program, which needs no privilege. Kernels
+	// without the fix for CVE-2026-52910 free a replaced classic program while
+	// it may still run, so replace it seldom.
+	CBPF Strategy = "cbpf"
+	// Migrate leaves the choice to the kernel's hash and relies on
+	// net.ipv4.tcp_migrate_req=1, which moves what a closing socket still holds
+	// to another member of the group.
+	Migrate Strategy = "migrate"
+	// None leaves the choice to the kernel's hash. A connection that arrives
+	// between the last look at a queue and the close is lost.
+	None Strategy = "none"
+)
+
+// Steers reports whether the strategy can choose who receives new handshakes.
+func (s Strategy) Steers() bool { return s == EBPF || s == CBPF }
+
+// byStrength lists the strategies in the order in which Listen tries them.
+func byStrength() []Strategy { return []Strategy{EBPF, CBPF, Migrate, None} }
