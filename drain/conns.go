@@ -1,0 +1,143 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Defaults for the zero fields of a [Config].
+const (
+	DefaultTimeout   = 30 * time.Second
+	DefaultIdleGrace = 5 * time.Second
+)
+
+// ErrDraining is the [context.Cause] of a context that ended because draining
+// began.
+var ErrDraining = errors.New("drain: draining")
+
+// Config bounds a drain. Its zero value is ready to use.
+type Config struct {
+	// Timeout is how long after the start of draining the connections that
+	// are left are closed by force. 0 means DefaultTimeout.
+	Timeout time.Duration
+
+	// IdleGrace is how long, while draining, a connection stays open that
+	// waits for a request: since its last response, its accept, its last
+	// received byte or the start of draining, whichever came last. A client
+	// that never pauses longer loses nothing. It should be well below Timeout,
+	// which it does not extend. 0 means DefaultIdleGrace.
+	IdleGrace time.Duration
+
+	// Logger receives one line when draining begins and one when it ends.
+	// nil discards them.
+	Logger *slog.Logger
+}
+
+// Conns tracks the connections of one generation of a service and drains
+// them. Its methods may be called at the same time. Make one with [New].
+type Conns struct {
+	timeout, grace time.Duration
+	log            *slog.Logger
+	epoch          time.Time // connection times are kept relative to it
+
+	begun context.Context // ends when draining begins
+	begin context.CancelCauseFunc
+
+	wake   chan struct{} // the last connection or a hook is gone
+	hurry  chan struct{} // closed: the deadline is now
+	done   chan struct{} // closed: report is set
+	report *Report
+
+	mu       sync.Mutex
+	list     conn // sentinel of a ring, oldest first
+	open     int
+	accepted uint64
+	closed   [numOutcomes]uint64
+	servers  []*server
+	used     bool // a listener or server was ever given
+	hooks    []func(context.Context)
+	hookCtx  context.Context // set when draining begins
+	running  int             // hooks
+	hurried  bool
+	started  time.Time
+	deadline time.Time
+	ended    time.Time
+}
+
+// New returns an empty set of connections. It starts no goroutine.
+func New(cfg Config) *Conns {
+	c := &Conns{
+		timeout: cfg.Timeout,
+		grace:   cfg.IdleGrace,
+		log:     cfg.Logger,
+		epoch:   time.Now(),
+		wake:    make(chan struct{}, 1),
+		hurry:   make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	if c.timeout <= 0 {
+		c.timeout = DefaultTimeout
+	}
+	if c.grace <= 0 {
+		c.grace = DefaultIdleGrace
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.begun, c.begin = context.WithCancelCause(context.Background())
+	c.list.next, c.list.prev = &c.list, &c.list
+	return c
+}
+
+// Listener returns a listener whose accepted connections are tracked until
+// they are closed. A connection that no [http.Server] given to Server serves
+// counts as active all its life, so draining waits for it until the deadline.
+//
+// TLS goes outside, as in tls.NewListener(conns.Listener(ln), cfg) or
+// http.Server.ServeTLS. Draining closes a listener only through its
+// http.Server; any other is its owner's to close.
+func (c *Conns) Listener(ln net.Listener) net.Listener {
+	c.mu.Lock()
+	c.used = true
+	c.mu.Unlock()
+	return &listener{Listener: ln, conns: c}
+}
+
+// Draining returns a channel that is closed when draining begins.
+func (c *Conns) Draining() <-chan struct{} { return c.begun.Done() }
+
+// Context returns a context that ends, with cause ErrDraining, when draining
+// begins. Handlers that have a request's context use the function [Context].
+func (c *Conns) Context() context.Context { return c.begun }
+
+func (c *Conns) draining() bool {
+	select {
+	case <-c.begun.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// Server makes srv's connections part of the drain. Call it before Serve and
+// after setting srv's other fields. It chains Handler, ConnState and
+// BaseContext: the states of connections are followed, responses carry
+// Connection: close while draining, and request contexts know c, for
+// [Context]. If TLSNextProto is nil, it is set to net/http's own HTTP/2, so that
+// Drain can say GOAWAY. Drain ends by shutting srv down. Several servers may be
+// given.
+func (c *Conns) Server(srv *http.Server) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.ContainsFunc(c.servers, func(s *server) bool { return s.Server == srv }) {
+		return
+	}
+	c.used = true
+	c.servers = append(c.servers, c.attach(srv))
+}
