@@ -1,0 +1,126 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/graceport/graceport/reuseport"
+)
+
+// Config says how a generation finds and replaces its predecessor. Only Dir
+// is required.
+type Config struct {
+	// Dir is the control directory, one per service, such as /run/hello. It is
+	// created with mode 0700 if its parent exists, and refused if others could
+	// write to it.
+	Dir string
+
+	// Version of the service, shown in status.
+	Version string
+
+	// Strategy of the listeners; the zero value takes the strongest that works.
+	Strategy reuseport.Strategy
+
+	// StepTimeout bounds every answer that needs no work from the other side.
+	// A process that was stopped does not count the time it was stopped.
+	// 0 means 5 s.
+	StepTimeout time.Duration
+
+	// ReadyTimeout is how long we, as the predecessor, wait for a successor to
+	// call Ready, and how long Open waits for another takeover to end.
+	// 0 means 1 min.
+	ReadyTimeout time.Duration
+
+	// RetireTimeout bounds emptying a listening socket before it is closed
+	// with what is left in it. 0 means 10 s.
+	RetireTimeout time.Duration
+
+	// Plan is the shares of new connections that we receive, one after the
+	// other, before we take all. A plan of the upgrade request replaces it.
+	Plan []Share
+
+	// Probation is how long the predecessor keeps its sockets after we lead,
+	// so that everything can be given back at once.
+	Probation time.Duration
+
+	// Health is called every second while we share and in probation. An
+	// error gives everything back to the predecessor.
+	Health func(context.Context) error
+
+	// MaxDraining is how many older generations may drain. The oldest beyond
+	// it are told to end now. 0 means any number.
+	MaxDraining int
+
+	// State is asked, as the predecessor, for named blobs that the successor
+	// reads with Generation.State. Together at most 1 MiB.
+	State func() map[string][]byte
+
+	// Connections is asked for what status shows of this generation's
+	// connections, for instance drain.Conns.Snapshot. It must be fit for
+	// encoding/json.
+	Connections func() any
+
+	// Metrics answers GET /metrics on the control socket.
+	Metrics http.Handler
+
+	// Command starts a successor for Upgrade. Empty means our own executable's
+	// path with our arguments. The environment, the working directory at
+	// the start, and the standard output and error are ours.
+	Command []string
+
+	// Logger; nil discards.
+	Logger *slog.Logger
+
+	// step is called before and after every action of the state machine, in
+	// tests.
+	step func(name string)
+}
+
+func (c *Config) setDefaults() error {
+	for _, d := range []struct {
+		field *time.Duration
+		name  string
+		value time.Duration
+	}{
+		{&c.StepTimeout, "StepTimeout", 5 * time.Second},
+		{&c.ReadyTimeout, "ReadyTimeout", time.Minute},
+		{&c.RetireTimeout, "RetireTimeout", 10 * time.Second},
+		{&c.Probation, "Probation", 0},
+	} {
+		if *d.field < 0 {
+			return fmt.Errorf("handoff: Config.%s is negative: %v", d.name, *d.field)
+		}
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if err := checkPlan(c.Plan); err != nil {
+		return fmt.Errorf("handoff: Config.Plan: %w", err)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.step == nil {
+		c.step = func(string) {}
+	}
+	return nil
+}
+
+var (
+	// ErrBusy is matched when a takeover is under way already.
+	ErrBusy = errors.New("another takeover is under way")
+	// ErrRefused is matched when the predecessor ended our takeover and serves
+	// on.
+	ErrRefused = errors.New("the predecessor refused")
+	// ErrStopped is matched when the generation was told to stop.
+	ErrStopped = errors.New("stopped")
+	// ErrNotLeading is matched by what only the leader can do.
+	ErrNotLeading = errors.New("this generation does not lead")
+	// ErrUpgradeFailed is matched when a successor was started and does not
+	// lead. The old generation serves on.
+	ErrUpgradeFailed = errors.New("upgrade failed")
+)

@@ -1,0 +1,121 @@
+package handoff
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// A conversation is one side's end of a takeover. Lines are written by a
+// goroutine of its own, so that a peer that reads slowly, or not at all,
+// cannot hold up the state machine.
+type conversation struct {
+	conn  net.Conn
+	peer  credentials
+	out   chan message
+	close sync.Once
+	// closing is closed to end the writer after what is queued.
+	closing chan struct{}
+}
+
+// outbox bounds the lines that wait for a slow peer; a takeover needs far
+// fewer.
+const outbox = 256
+
+// flushTime bounds writing what is queued when a conversation ends.
+const flushTime = time.Second
+
+func newConversation(conn net.Conn, peer credentials) *conversation {
+	return &conversation{conn: conn, peer: peer, out: make(chan message, outbox), closing: make(chan struct{})}
+}
+
+// start reads lines from r, which may hold bytes that were read ahead of conn,
+// and gives each to got. A line that is no message, or the end, goes to ended;
+// after the former comes nothing but the end. Both are called from one
+// goroutine.
+func (c *conversation) start(r io.Reader, got func(message), ended func(error)) {
+	go c.write()
+	go func() {
+		lines := messageReader(r)
+		for lines.Scan() {
+			m, err := parseMessage(lines.Bytes())
+			if err != nil {
+				ended(err)
+				c.discard(r)
+				ended(io.EOF)
+				return
+			}
+			got(m)
+		}
+		switch err := lines.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			ended(fmt.Errorf("%w: a line of more than %d bytes", errMessage, maxLine))
+			c.discard(r)
+			ended(io.EOF)
+		case err != nil:
+			ended(err)
+		default:
+			ended(io.EOF)
+		}
+	}()
+}
+
+// discard waits for the end of a peer that does not speak the protocol, so that
+// it can still read why it was refused.
+func (c *conversation) discard(r io.Reader) {
+	c.conn.SetReadDeadline(time.Now().Add(flushTime))
+	io.Copy(io.Discard, io.LimitReader(r, maxLine))
+}
+
+// send queues a message. A nil conversation takes none, a peer that lets more
+// than outbox lines wait is cut off.
+func (c *conversation) send(m message) {
+	if c == nil {
+		return
+	}
+	select {
+	case c.out <- m:
+	default:
+		c.conn.Close()
+	}
+}
+
+func (c *conversation) write() {
+	for {
+		select {
+		case m := <-c.out:
+			if _, err := c.conn.Write(m.line()); err != nil {
+				return // the reader sees the end
+			}
+		case <-c.closing:
+			c.conn.SetWriteDeadline(time.Now().Add(flushTime))
+			for {
+				select {
+				case m := <-c.out:
+					if _, err := c.conn.Write(m.line()); err != nil {
+						c.conn.Close()
+						return
+					}
+				default:
+					c.conn.Close()
+					return
+				}
+			}
+		}
+	}
+}
+
+// hangUp sends what is queued and closes.
+func (c *conversation) hangUp() {
+	if c == nil {
+		return
+	}
+	c.close.Do(func() {
+		c.conn.SetWriteDeadline(time.Now().Add(flushTime)) // ends a Write under way
+		close(c.closing)
+	})
+}

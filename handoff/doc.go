@@ -1,0 +1,46 @@
+// Package handoff replaces a running generation of a service by the next one,
+// on Linux, while clients keep connecting.
+//
+// Every generation is a process of its own, started in any way: by its
+// predecessor (Upgrade), by a shell, by another unit. It opens its own
+// sockets with SO_REUSEPORT, in the same groups as its predecessor's, and a
+// program in the kernel decides which of them receive new connections. The two
+// find each other in a control directory and agree over a Unix socket:
+//
+//	successor                              predecessor
+//	binds, dark, warms up, calls Ready
+//	steers every group to itself
+//	says so                           ──▶  goes on accepting what still arrives
+//	asks it to retire                 ──▶  empties its sockets, closes them
+//	leads alone                       ◀──  says so, and drains its connections
+//
+// # What is guaranteed
+//
+// While any ready generation lives, every new connection goes to a ready one.
+// A listening socket closes only when no program can choose it, its accept
+// queue is empty and every handshake that began while it could be chosen has
+// finished, or RetireTimeout passed and what was left is reported. A
+// generation that has not called Ready receives nothing. Whoever outlives the
+// other serves on: a successor that crashes, hangs or gives up leaves the
+// predecessor in charge, and a predecessor that crashes or is stopped is
+// passed over. Every step has a deadline. At most one takeover runs at a time,
+// any number of older generations may drain.
+//
+// # What is not
+//
+// Connections that a killed process had accepted, or that waited in its
+// sockets, die with it. With a strategy that cannot steer (see package
+// reuseport) a successor is not dark and a small race remains. Requests on
+// established connections are the concern of package drain.
+//
+// # A service
+//
+//	g, err := handoff.Open(ctx, handoff.Config{Dir: "/run/hello"})
+//	ln, err := g.Listen(ctx, "tcp", ":8080")
+//	go srv.Serve(ln)
+//	err = g.Ready(ctx)  // all new connections come here
+//	<-g.Superseded()    // a successor leads, our sockets are closed
+//	...                 // drain, end
+//
+// Run wraps this order with the usual signals.
+package handoff

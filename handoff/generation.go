@@ -1,0 +1,197 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"sync"
+	"time"
+)
+
+// A Generation is one process's part in the life of a service. Its methods may
+// be called from several goroutines.
+type Generation struct {
+	cfg     Config
+	log     *slog.Logger
+	dir     directory
+	number  int
+	started time.Time
+	lock    *os.File // held until we lead or gave up
+	control *control
+	command successorCommand
+
+	inputs     chan input
+	joined     chan struct{} // Listen may be called
+	serving    chan struct{} // Ready may return
+	settled    chan struct{} // our own takeover is over
+	failed     chan struct{} // it never will, or leads no longer: err says why
+	superseded chan struct{}
+	closing    chan struct{} // Close was called
+	ended      chan struct{} // the loop has returned
+	expired    chan struct{} // no more time to drain
+
+	closeOnce  sync.Once
+	expireOnce sync.Once
+	settleOnce sync.Once
+
+	mu        sync.Mutex // guards what follows
+	err       error
+	listeners []*listener
+	welcome   message     // of the predecessor
+	upperPeer credentials // of its process, known before its welcome
+	ready     bool        // Ready was called: no more listeners
+	loop      loopState
+}
+
+// Open joins the service whose control directory is cfg.Dir: as the successor
+// of the generation that leads it, or as its first. It waits until no other
+// generation is joining and the predecessor has answered, bounded by ctx and
+// cfg's timeouts, and then changes nothing for the predecessor until Ready.
+//
+// A predecessor that does not answer within StepTimeout, because it is stopped
+// or hangs, is passed over: Ready takes the traffic from it all the same.
+func Open(ctx context.Context, cfg Config) (*Generation, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	dir, err := openDirectory(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	g := &Generation{
+		cfg: cfg, log: cfg.Logger, dir: dir, started: time.Now(),
+		inputs: make(chan input), joined: make(chan struct{}), serving: make(chan struct{}),
+		failed: make(chan struct{}), settled: make(chan struct{}), superseded: make(chan struct{}),
+		closing: make(chan struct{}), ended: make(chan struct{}),
+		expired: make(chan struct{}),
+	}
+	if g.command, err = newSuccessorCommand(cfg.Command); err != nil {
+		return nil, err
+	}
+	lockCtx, cancel := context.WithTimeoutCause(ctx, cfg.ReadyTimeout, errors.New("gave up waiting after ReadyTimeout"))
+	defer cancel()
+	if g.lock, err = dir.lock(lockCtx); err != nil {
+		return nil, err
+	}
+	if g.number, err = dir.next(g.lock); err == nil {
+		g.log = g.log.With("generation", g.number)
+		g.control, err = g.serveControl()
+	}
+	if err != nil {
+		g.lock.Close()
+		return nil, err
+	}
+	go g.run()
+	go g.findPredecessor()
+	select {
+	case <-g.joined:
+		return g, nil
+	case <-g.failed:
+		err = g.Err()
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	g.Close()
+	return nil, fmt.Errorf("handoff: join %s: %w", cfg.Dir, err)
+}
+
+// Number returns the generation's number. Numbers only grow.
+func (g *Generation) Number() int { return g.number }
+
+// State returns the blobs that the predecessor offered by its Config.State.
+func (g *Generation) State() map[string][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.welcome.State)
+}
+
+// Ready takes over from the generation that served before. The application
+// must be accepting from all its listeners by then. It returns when new
+// connections go to this generation: all of them, or with a Plan the first
+// share. The predecessor may still be closing its sockets, and drains its
+// connections.
+//
+// When the predecessor refuses or ctx ends before that, Ready fails, and
+// everything goes on as it was before. What ends a takeover later, such as a
+// rollback, closes Superseded, and Err says why.
+func (g *Generation) Ready(ctx context.Context) error {
+	g.mu.Lock()
+	g.ready = true
+	g.mu.Unlock()
+	g.do(func() { g.step(event{kind: evReady, n: g.rounds()}) })
+	select {
+	case <-g.serving:
+		return nil
+	case <-g.failed:
+		if isClosed(g.serving) {
+			return nil
+		}
+		return fmt.Errorf("handoff: ready: %w", g.Err())
+	case <-ctx.Done():
+		g.post(event{kind: evStop, reason: "its Ready was cancelled: " + ctx.Err().Error()})
+		return fmt.Errorf("handoff: ready: %w", ctx.Err())
+	case <-g.ended:
+		return fmt.Errorf("handoff: ready: %w", ErrStopped)
+	}
+}
+
+// Superseded is closed when this generation's sockets are closed, empty: a
+// successor leads, the predecessor leads again (Err says why), or Stop was
+// called. The application should then drain its connections and end.
+func (g *Generation) Superseded() <-chan struct{} { return g.superseded }
+
+// DrainNow is closed when there is no more time to drain: a newer generation's
+// MaxDraining is exceeded, or the operator said so.
+func (g *Generation) DrainNow() <-chan struct{} { return g.expired }
+
+func (g *Generation) expire() { g.expireOnce.Do(func() { close(g.expired) }) }
+
+// Err tells why this generation does not lead, or no longer, where that was
+// not a successor's doing. It is nil otherwise.
+func (g *Generation) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+// Stop closes our sockets as soon as nothing waits in them, and then
+// Superseded. While a successor takes over, it is asked to take all at once,
+// and we stop when it leads. A successor that is stopped before it leads
+// alone gives everything back to the predecessor.
+func (g *Generation) Stop() { g.post(event{kind: evStop, reason: "it was told to stop"}) }
+
+// Close ends the generation at once: what is open is closed, the control
+// socket removed. Call it when the application has drained. It is idempotent.
+func (g *Generation) Close() error {
+	g.closeOnce.Do(func() {
+		close(g.closing)
+		<-g.ended
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, l := range g.listeners {
+			l.Close()
+		}
+		g.control.close()
+		g.unlock()
+	})
+	return nil
+}
+
+func (g *Generation) unlock() {
+	if g.lock != nil {
+		g.lock.Close() // the flock goes with it
+		g.lock = nil
+	}
+}
+
+func (g *Generation) fail(err error) {
+	g.mu.Lock()
+	if g.err == nil {
+		g.err = err
+		close(g.failed)
+	}
+	g.mu.Unlock()
+}

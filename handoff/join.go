@@ -1,0 +1,179 @@
+package handoff
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+)
+
+// takeoverProtocol is the token of the HTTP Upgrade that begins a takeover,
+// RFC 9110 section 7.8.
+const takeoverProtocol = "graceport/1"
+
+// findPredecessor connects to the generation that leads and starts our
+// conversation with it. It tells the loop how that went; a predecessor that
+// accepts and does not answer leaves it waiting until Close, and may yet wake
+// up.
+func (g *Generation) findPredecessor() {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StepTimeout)
+	defer cancel()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		found, pending, err := g.tryCandidates()
+		switch {
+		case err != nil:
+			g.post(event{kind: evRefused, reason: err.Error()})
+			return
+		case found:
+			return
+		case pending == "":
+			g.post(event{kind: evAlone})
+			return
+		}
+		// A generation is about to lead again, because its successor has just died.
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			g.post(event{kind: evRefused, reason: "no generation leads: " + pending})
+			return
+		case <-g.closing:
+			return
+		}
+	}
+}
+
+// tryCandidates asks every generation that has a socket, the leader first.
+// Sockets of dead ones are removed. pending names one that may lead soon.
+func (g *Generation) tryCandidates() (found bool, pending string, err error) {
+	gens, err := g.dir.candidates()
+	if err != nil {
+		return false, "", err
+	}
+	for _, n := range gens {
+		if n == g.number {
+			continue
+		}
+		path := g.dir.join(socketName(n))
+		conn, err := net.Dial("unix", path)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			os.Remove(path) // its process is dead, and we hold the lock
+			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return false, "", fmt.Errorf("generation %d: %w", n, err)
+		}
+		answer, state, err := g.askToTakeOver(conn, n)
+		if err != nil {
+			g.log.Warn("a generation does not speak with us", "its", n, "error", err)
+			continue
+		}
+		if answer {
+			return true, "", nil
+		}
+		if mayLead(state) && pending == "" {
+			pending = fmt.Sprintf("generation %d is %s", n, state)
+		}
+	}
+	return false, pending, nil
+}
+
+// mayLead reports whether a generation in this state leads, or leads again if
+// its successor fails. A joining one is no concern: we hold the lock.
+func mayLead(state string) bool {
+	switch state {
+	case phaseLeading.String(), phaseHosting.String(), phaseStarved.String(), phaseRetiring.String():
+		return true
+	}
+	return false
+}
+
+// askToTakeOver requests the takeover. If the answer is yes, conn belongs to
+// the loop. It waits for the answer until Close: the loop's deadline decides
+// how long that is worth it.
+func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, state string, err error) {
+	peer, err := peerCredentials(conn)
+	if err == nil && peer.uid != os.Geteuid() && peer.uid != 0 {
+		err = fmt.Errorf("its control socket belongs to uid %d", peer.uid)
+	}
+	if err != nil {
+		conn.Close()
+		return false, "", err
+	}
+	g.mu.Lock()
+	g.upperPeer = peer
+	g.mu.Unlock()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-g.closing:
+			conn.Close()
+		case <-stop:
+		}
+	}()
+	request := "POST /v1/takeover HTTP/1.1\r\nHost: graceport\r\nConnection: Upgrade\r\nUpgrade: " + takeoverProtocol + "\r\n\r\n"
+	conn.SetWriteDeadline(time.Now().Add(g.cfg.StepTimeout))
+	if _, err := conn.Write([]byte(request)); err != nil {
+		conn.Close()
+		return false, "", err
+	}
+	conn.SetWriteDeadline(time.Time{})
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		conn.Close()
+		return false, "", err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		defer conn.Close()
+		var refusal problem
+		if err := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, maxBody)).Decode(&refusal); err != nil {
+			return false, "", fmt.Errorf("answered %s", resp.Status)
+		}
+		return false, refusal.State, nil
+	}
+	first, _ := r.Peek(r.Buffered())
+	c := newConversation(conn, peer)
+	ok := g.do(func() {
+		g.loop.upper = c
+		c.send(message{Type: msgHello, Protocol: protocolVersion, PID: os.Getpid(), Version: g.cfg.Version, Generation: g.number})
+	})
+	if !ok {
+		conn.Close()
+		return false, "", net.ErrClosed
+	}
+	g.log.Info("joining", "predecessor", generation, "predecessor_pid", peer.pid)
+	g.converse(c, &readAhead{Conn: conn, first: first}, g.upperEnd(peer))
+	return true, "", nil
+}
+
+// welcomed keeps what the predecessor told, in the loop, and returns what the
+// machine needs to know of it: the number of shares and whether a probation
+// follows.
+func (g *Generation) welcomed(m message) (shares int, probation bool) {
+	s := &g.loop
+	s.plan, s.probation = g.cfg.Plan, g.cfg.Probation
+	if len(m.Plan) > 0 {
+		s.plan = m.Plan
+	}
+	if m.Probation > 0 {
+		s.probation = time.Duration(m.Probation)
+	}
+	g.mu.Lock()
+	g.welcome = m
+	g.mu.Unlock()
+	return len(s.plan), s.probation > 0
+}

@@ -1,0 +1,178 @@
+package handoff_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// loss is a request that got no whole answer.
+type loss struct {
+	began time.Time // when its connection was begun
+	err   error
+}
+
+// load is clients that connect, send a request and read the answer, again and
+// again, without ever repeating one. Half of them close each connection, half
+// keep it and obey Connection: close.
+type load struct {
+	t     *testing.T
+	addrs []string
+	stop  chan struct{}
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex
+	served map[int]int // answers by generation
+	losses []loss
+}
+
+const loadClients = 16
+
+func startLoad(t *testing.T, addrs ...string) *load {
+	l := &load{t: t, addrs: addrs, stop: make(chan struct{}), served: map[int]int{}}
+	for i := range loadClients {
+		addr := addrs[i/2%len(addrs)]
+		l.wg.Go(func() { l.client(addr, i%2 == 0) })
+	}
+	return l
+}
+
+func (l *load) client(addr string, keep bool) {
+	var conn net.Conn
+	var r *bufio.Reader
+	var began time.Time
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	for {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		generation, closing, err := 0, !keep, error(nil)
+		if conn == nil {
+			began = time.Now()
+			if conn, err = net.DialTimeout("tcp", addr, patience); err == nil {
+				r = bufio.NewReader(conn)
+			}
+		}
+		if err == nil {
+			generation, closing, err = ask(conn, r, keep)
+		}
+		l.mu.Lock()
+		if err != nil {
+			l.losses = append(l.losses, loss{began, err})
+		} else {
+			l.served[generation]++
+		}
+		l.mu.Unlock()
+		if conn != nil && (err != nil || closing) {
+			conn.Close()
+			conn = nil
+		}
+		if err != nil {
+			// A dead service refuses fast; do not count that a thousand times.
+			select {
+			case <-time.After(time.Millisecond):
+			case <-l.stop:
+			}
+		}
+	}
+}
+
+func ask(conn net.Conn, r *bufio.Reader, keep bool) (generation int, closing bool, err error) {
+	conn.SetDeadline(time.Now().Add(patience))
+	request := "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody"
+	if !keep {
+		request = "POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody"
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		return 0, true, fmt.Errorf("write: %w", err)
+	}
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return 0, true, fmt.Errorf("first byte: %w", err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, true, fmt.Errorf("body: %w", err)
+	}
+	if _, err := fmt.Sscan(string(body), &generation); err != nil {
+		return 0, true, errors.New("unexpected body " + string(body))
+	}
+	return generation, resp.Close, nil
+}
+
+// servedBy waits until a generation has answered, so many times from now on.
+func (l *load) servedBy(generation, times int) {
+	l.t.Helper()
+	l.mu.Lock()
+	until := l.served[generation] + times
+	l.mu.Unlock()
+	eventually(l.t, fmt.Sprintf("generation %d answers", generation), func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.served[generation] >= until
+	})
+}
+
+func (l *load) lost() []loss {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]loss(nil), l.losses...)
+}
+
+// end stops the clients and returns the losses.
+func (l *load) end() []loss {
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+	}
+	l.wg.Wait()
+	return l.lost()
+}
+
+func (l *load) total() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, served := range l.served {
+		n += served
+	}
+	return n
+}
+
+// endWithoutLoss fails the test if a request was lost, or none was made.
+func (l *load) endWithoutLoss() {
+	l.t.Helper()
+	losses := l.end()
+	if l.total() == 0 {
+		l.t.Error("the load got no answer at all")
+	}
+	if len(losses) > 0 {
+		l.t.Errorf("lost %d of %d requests: %s", len(losses), l.total()+len(losses), summary(losses))
+	}
+}
+
+func summary(losses []loss) string {
+	var b strings.Builder
+	for i, x := range losses {
+		if i == 5 {
+			fmt.Fprint(&b, " …")
+			break
+		}
+		fmt.Fprintf(&b, " [%s %v]", x.began.Format("05.000"), x.err)
+	}
+	return b.String()
+}

@@ -1,0 +1,23 @@
+package handoff_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// The test binary is also the service that the tests start.
+func TestMain(m *testing.M) {
+	if config := os.Getenv(serviceEnv); config != "" {
+		if err := runService(config); err != nil {
+			fmt.Fprintln(os.Stderr, "service:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if path := os.Getenv(reachEnv); path != "" {
+		reach(path)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}

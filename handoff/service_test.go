@@ -1,0 +1,152 @@
+package handoff_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/graceport/graceport/drain"
+	"github.com/graceport/graceport/handoff"
+	"github.com/graceport/graceport/reuseport"
+)
+
+const serviceEnv = "GRACEPORT_TEST_SERVICE"
+
+// serviceConfig is what a generation under test does. Maps are by generation.
+type serviceConfig struct {
+	Dir       string
+	Addrs     []string
+	Sockets   map[int]int
+	Strategy  reuseport.Strategy
+	Command   []string
+	Behaviour map[int]string // exit, hang before joining, unready, deaf
+	// At does something, kill or stop, at a step of a generation.
+	At      map[int]string // generation: step
+	Do      string
+	Trace   bool // write step names to trace-N
+	Step    time.Duration
+	Ready   time.Duration
+	Retire  time.Duration
+	Drain   time.Duration
+	Idle    time.Duration
+	Plan    []handoff.Share
+	Probate time.Duration
+}
+
+// The lines that a generation prints.
+type announcement struct {
+	generation int
+	pid        int
+	addrs      []string
+}
+
+func (c serviceConfig) env() string {
+	b, _ := json.Marshal(c)
+	return serviceEnv + "=" + string(b)
+}
+
+func runService(config string) error {
+	var c serviceConfig
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	next := nextGeneration(c.Dir)
+	switch c.Behaviour[next] {
+	case "exit":
+		return fmt.Errorf("configuration file missing")
+	case "hang":
+		select {}
+	}
+	conns := drain.New(drain.Config{Timeout: c.Drain, IdleGrace: c.Idle, Logger: log})
+	cfg := handoff.Config{
+		Dir: c.Dir, Strategy: c.Strategy, Command: c.Command, Logger: log,
+		StepTimeout: c.Step, ReadyTimeout: c.Ready, RetireTimeout: c.Retire,
+		Plan: c.Plan, Probation: c.Probate,
+		Connections: func() any { return conns.Snapshot() },
+	}
+	cfg.OnStep(c.hook(next))
+	return handoff.Run(context.Background(), cfg, func(ctx context.Context, g *handoff.Generation) error {
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			fmt.Fprintf(w, "%d %d\n", g.Number(), os.Getpid())
+		})}
+		conns.Server(srv)
+		var addrs []string
+		for _, addr := range c.Addrs {
+			ln, err := g.ListenWith(ctx, "tcp", addr, &handoff.ListenOptions{Sockets: c.Sockets[g.Number()]})
+			if err != nil {
+				return err
+			}
+			addrs = append(addrs, ln.Addr().String())
+			if c.Behaviour[g.Number()] != "deaf" { // one that never accepts
+				go srv.Serve(conns.Listener(ln))
+			}
+		}
+		if c.Behaviour[g.Number()] == "unready" {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if err := g.Ready(ctx); err != nil {
+			return err
+		}
+		fmt.Printf("ready generation=%d pid=%d addrs=%s\n", g.Number(), os.Getpid(), strings.Join(addrs, ","))
+		<-g.Superseded()
+		report := conns.Drain(ctx)
+		if err := g.Err(); err != nil {
+			fmt.Printf("gave up generation=%d: %v\n", g.Number(), err)
+		}
+		return report.Err()
+	})
+}
+
+// nextGeneration guesses our number before we have joined.
+func nextGeneration(dir string) int {
+	target, _ := os.Readlink(filepath.Join(dir, "leader"))
+	var pid, highest int
+	lock, _ := os.ReadFile(filepath.Join(dir, "lock"))
+	fmt.Sscan(string(lock), &pid, &highest)
+	sockets, _ := filepath.Glob(filepath.Join(dir, "gen-*.sock"))
+	for _, s := range append(sockets, target) {
+		n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(s), "gen-"), ".sock"))
+		highest = max(highest, n)
+	}
+	return highest + 1
+}
+
+// hook returns what is called at every step.
+func (c serviceConfig) hook(generation int) func(string) {
+	var trace io.Writer = io.Discard
+	if c.Trace {
+		f, err := os.OpenFile(filepath.Join(c.Dir, fmt.Sprintf("trace-%d", generation)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err == nil {
+			trace = f
+		}
+	}
+	done := false
+	return func(step string) {
+		fmt.Fprintln(trace, step)
+		if done || step != c.At[generation] {
+			return
+		}
+		done = true
+		switch c.Do {
+		case "kill":
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // it takes a moment
+		case "stop":
+			fmt.Printf("stopped generation=%d pid=%d\n", generation, os.Getpid())
+			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package handoff_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A process that is stopped at any step, for longer than every deadline, is
+// passed over, and finds its place when it goes on: one generation leads, the
+// other ends, and nothing is lost, for what waits at a stopped process waits.
+func TestStoppedAtEachStep(t *testing.T) {
+	eachStep(t, func(t *testing.T, c serviceConfig, victim int, step string) {
+		c.At, c.Do = map[int]string{victim: step}, "stop"
+		c.Step, c.Retire, c.Ready = 400*time.Millisecond, time.Second, 1200*time.Millisecond
+		first := start(t, c)
+		a := first.ready()
+		l := startLoad(t, a.addrs...)
+		l.servedBy(1, 50)
+		c.Addrs = a.addrs
+		second := start(t, c)
+		stopped := second
+		if victim == 1 {
+			stopped = first
+		}
+		stopped.expect("stopped ")
+		<-time.After(2500 * time.Millisecond)
+		stopped.signal(syscall.SIGCONT)
+
+		var left int
+		eventually(t, "one generation leads, the other has ended", func() bool {
+			st, err := statusOf(c.Dir, "leader")
+			left = st.Generation
+			return err == nil && st.State == "leading" && (hasEnded(first) || hasEnded(second))
+		})
+		if victim == 1 && left != 2 {
+			t.Errorf("generation %d leads", left)
+		}
+		l.servedBy(left, 50)
+		third := start(t, c)
+		if got := third.ready(); got.generation != 3 {
+			t.Errorf("the next generation has number %d", got.generation)
+		}
+		l.servedBy(3, 50)
+		leads(t, c.Dir, 3)
+		l.endWithoutLoss()
+	})
+}
+
+func hasEnded(p *process) bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,78 @@
+package handoff
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// credentials are those of a Unix socket's peer, unix(7) SO_PEERCRED.
+type credentials struct {
+	pid int
+	uid int
+}
+
+func peerCredentials(conn net.Conn) (credentials, error) {
+	uc, ok := conn.(*net.UnixConn)
+	if !ok {
+		return credentials{}, errors.New("handoff: not a Unix socket")
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return credentials{}, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err := errors.Join(err, os.NewSyscallError("getsockopt SO_PEERCRED", credErr)); err != nil {
+		return credentials{}, err
+	}
+	return credentials{pid: int(cred.Pid), uid: int(cred.Uid)}, nil
+}
+
+// awaitExit waits until the process is gone, at most d. Once a pidfd is
+// readable the kernel has closed the process's descriptors: its sockets have
+// left their groups (pidfd_open(2); do_exit closes files before it notifies).
+// A pid of 0 is one of another pid namespace; it counts as gone.
+func awaitExit(pid int, d time.Duration) bool {
+	if pid == 0 {
+		return true
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return errors.Is(err, unix.ESRCH)
+	}
+	defer unix.Close(fd)
+	deadline := time.Now().Add(d)
+	for {
+		left := max(time.Until(deadline).Milliseconds(), 0)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left))
+		if err == nil || !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
+}
+
+func ownerOf(fi fs.FileInfo) int { return int(fi.Sys().(*syscall.Stat_t).Uid) }
+
+// tryLock takes the flock of f without waiting.
+func tryLock(f *os.File) (bool, error) {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return false, nil
+		case !errors.Is(err, unix.EINTR):
+			return false, os.NewSyscallError("flock", err)
+		}
+	}
+}

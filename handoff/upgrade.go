@@ -1,0 +1,288 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Progress is a step of an upgrade, as it is reported while it goes on.
+type Progress struct {
+	Event      string `json:"event"` // started, hello, bound, sharing, leading, retire; at last done or failed
+	PID        int    `json:"pid,omitempty"`
+	Generation int    `json:"generation,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+}
+
+// UpgradeOptions adjusts UpgradeWith. The zero value, and nil, mean the
+// successor's own Config.
+type UpgradeOptions struct {
+	Plan      []Share  `json:"plan,omitempty"`      // replaces the successor's Config.Plan
+	Probation Duration `json:"probation,omitempty"` // replaces its Config.Probation
+	// Progress is called for each step, from one goroutine.
+	Progress func(Progress) `json:"-"`
+}
+
+// Upgrade starts a successor, with Config.Command or our own executable's
+// path, arguments and environment, and waits until it leads. When that fails,
+// the error matches ErrUpgradeFailed and says why, and this generation serves
+// on. A successor that is not ready within ReadyTimeout is killed. When ctx
+// ends before the successor leads, it is refused and killed too.
+func (g *Generation) Upgrade(ctx context.Context) error { return g.UpgradeWith(ctx, nil) }
+
+// UpgradeWith is Upgrade with options.
+func (g *Generation) UpgradeWith(ctx context.Context, o *UpgradeOptions) error {
+	if o == nil {
+		o = &UpgradeOptions{}
+	}
+	if err := checkPlan(o.Plan); err != nil {
+		return fmt.Errorf("handoff: upgrade: %w", err)
+	}
+	u := &upgrade{plan: o.Plan, probation: time.Duration(o.Probation), done: make(chan struct{}), progress: o.Progress}
+	g.awaitSettled(ctx)
+	err := ErrNotLeading
+	g.do(func() {
+		switch {
+		case g.loop.upgrade != nil || g.loop.m.phase == phaseHosting:
+			err = ErrBusy
+		case g.loop.m.phase == phaseLeading:
+			g.loop.upgrade, err = u, nil
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("handoff: upgrade: %w", err)
+	}
+	defer g.do(func() {
+		if g.loop.upgrade == u {
+			g.loop.upgrade = nil
+		}
+	})
+	if err := g.runUpgrade(ctx, u); err != nil {
+		u.report(Progress{Event: "failed", PID: u.pid(), Reason: err.Error()})
+		return fmt.Errorf("handoff: %w: %w", ErrUpgradeFailed, err)
+	}
+	u.report(Progress{Event: "done", PID: u.pid()})
+	return nil
+}
+
+// awaitSettled waits while our own predecessor is closing its sockets: whoever
+// sees us serve may ask for the next upgrade before that is done.
+func (g *Generation) awaitSettled(ctx context.Context) {
+	if g.phase() != phaseTaking {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.duration(deadlineRetire))
+	defer cancel()
+	select {
+	case <-g.settled:
+	case <-ctx.Done():
+	case <-g.ended:
+	}
+}
+
+func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
+	cmd := g.command.new()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the successor: %w", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	exited := ended
+	u.started(cmd.Process)
+	u.report(Progress{Event: "started", PID: cmd.Process.Pid})
+	g.log.Info("started a successor", "successor_pid", cmd.Process.Pid, "command", cmd.Path)
+
+	patience := newPatientTimer()
+	defer patience.stop()
+	patience.arm(g.cfg.ReadyTimeout)
+	for {
+		select {
+		case <-u.done:
+			return u.outcome(ended, cmd)
+		case <-exited:
+			// What it had sent comes first: it may have been refused for a reason.
+			g.do(func() {})
+			select {
+			case <-u.done:
+				return u.outcome(ended, cmd)
+			default:
+			}
+			if g.hosting(cmd.Process.Pid) {
+				exited = nil // the end of the conversation will tell
+				continue
+			}
+			return fmt.Errorf("the successor (pid %d) ended before it was ready: %v; its own log says more", cmd.Process.Pid, cmd.ProcessState)
+		case <-patience.C():
+			if g.hosting(0) || !patience.expired() {
+				continue // the machine's own deadline is in force
+			}
+			u.kill()
+			return fmt.Errorf("the successor (pid %d) did not join within %v", cmd.Process.Pid, g.cfg.ReadyTimeout)
+		case <-ctx.Done():
+			g.post(event{kind: evRollback, reason: "the upgrade was cancelled"})
+			if !g.chosenSuccessor() {
+				u.kill()
+			}
+			return ctx.Err()
+		case <-g.ended:
+			return ErrStopped
+		}
+	}
+}
+
+// hosting reports whether a takeover is under way, by that process if pid is
+// not 0.
+func (g *Generation) hosting(pid int) (yes bool) {
+	g.do(func() {
+		s := &g.loop
+		yes = s.m.lower == peerTalking && (pid == 0 || s.lowerPID == pid)
+	})
+	return yes
+}
+
+func (g *Generation) chosenSuccessor() (yes bool) {
+	g.do(func() { yes = g.loop.m.chosen || g.loop.m.phase > phaseHosting })
+	return yes
+}
+
+// upgrade is a successor that we start, from its start until it leads.
+type upgrade struct {
+	plan      []Share
+	probation time.Duration
+
+	mu       sync.Mutex
+	progress func(Progress)
+	process  *os.Process
+	err      error
+	done     chan struct{}
+	once     sync.Once
+}
+
+func (u *upgrade) started(p *os.Process) {
+	u.mu.Lock()
+	u.process = p
+	u.mu.Unlock()
+}
+
+func (u *upgrade) pid() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.process == nil {
+		return 0
+	}
+	return u.process.Pid
+}
+
+func (u *upgrade) report(p Progress) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.progress != nil {
+		u.progress(p)
+	}
+}
+
+func (u *upgrade) finish(err error) {
+	u.once.Do(func() {
+		u.err = err
+		close(u.done)
+	})
+}
+
+func (u *upgrade) fail(reason string) { u.finish(errors.New(reason)) }
+
+// kill ends the successor at once. A nil upgrade, a takeover that somebody
+// else started, is left alone.
+func (u *upgrade) kill() {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.process != nil {
+		u.process.Kill() // an error says that it has ended
+	}
+}
+
+// exitTime is how long a failed successor's exit status is waited for.
+const exitTime = 500 * time.Millisecond
+
+// outcome adds the exit status to the reason why a successor failed.
+func (u *upgrade) outcome(ended chan struct{}, cmd *exec.Cmd) error {
+	if u.err == nil {
+		return nil
+	}
+	t := time.NewTimer(exitTime)
+	defer t.Stop()
+	select {
+	case <-ended:
+		return fmt.Errorf("%w (%v)", u.err, cmd.ProcessState)
+	case <-t.C:
+		return u.err
+	}
+}
+
+// successorCommand is how to start what replaces us, remembered from the
+// start: the executable may be replaced since, and the directory changed.
+type successorCommand struct {
+	path string
+	args []string
+	dir  string
+}
+
+func newSuccessorCommand(command []string) (successorCommand, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return successorCommand{}, fmt.Errorf("handoff: working directory: %w", err)
+	}
+	c := successorCommand{args: os.Args, dir: dir}
+	if len(command) > 0 {
+		c.args = command
+		c.path = command[0]
+		if strings.Contains(c.path, "/") && !filepath.IsAbs(c.path) {
+			c.path = filepath.Join(dir, c.path)
+		}
+		return c, nil
+	}
+	c.path, err = ownPath()
+	return c, err
+}
+
+// ownPath is the path that this process was started by. A deployment often
+// switches a symlink in it, which /proc/self/exe does not show; so the name on
+// the command line counts, if it still leads to our executable.
+func ownPath() (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("handoff: own executable: %w", err)
+	}
+	named, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		return exe, nil
+	}
+	if named, err = filepath.Abs(named); err != nil {
+		return exe, nil
+	}
+	a, errA := os.Stat(named)
+	b, errB := os.Stat(exe)
+	if errA != nil || errB != nil || !os.SameFile(a, b) {
+		return exe, nil
+	}
+	return named, nil
+}
+
+func (c successorCommand) new() *exec.Cmd {
+	cmd := exec.Command(c.path)
+	cmd.Args = c.args
+	cmd.Dir = c.dir
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
+}
