@@ -1,0 +1,44 @@
+// Package bench restarts a real HTTP service under load, by several methods,
+// and reports what the clients noticed.
+//
+// Every generation is a process of its own, started from this program's own
+// executable. The handler, the load, the machine and the run are the same for
+// every method, so the method is the only difference:
+//
+//   - stop-start ends the old process, then starts the new one;
+//   - reuseport-naive lets both bind with SO_REUSEPORT and closes the old
+//     listener once the new process serves;
+//   - reuseport-migrate is the same under net.ipv4.tcp_migrate_req=1, in a
+//     network namespace of its own, and is skipped where none can be made;
+//   - fd-inherit hands the listening descriptor to a child process and calls
+//     http.Server.Shutdown in the parent;
+//   - handoff uses the packages handoff and drain.
+//
+// Two scenarios exist. In short a client connects, sends one GET, reads to the
+// end and closes. In keepalive it POSTs on a persistent connection and
+// reconnects when an answer says "Connection: close", or when it sees before
+// sending that the server has closed the idle connection; neither counts as a
+// loss.
+//
+// A closed loop at full speed (the default) provokes losses. With a rate the
+// loop is open: requests are due at fixed times, and latency is counted from
+// the time a request was due, so a server that stalls cannot hide it by
+// delaying the requests that would have shown it.
+//
+// Clients speak HTTP/1.1 on raw connections and never retry. A request that
+// fails is counted as lost, by phase (dial, write, first-byte, response) and
+// kind (refused, reset, eof, timeout, other). Latency covers the requests that
+// were answered.
+//
+// What the numbers do not say: clients and servers share the processors of one
+// machine and talk over loopback, so latencies compare methods and are not
+// those of a deployment; and a method that lost nothing here lost nothing in
+// this many restarts.
+//
+//	report, err := bench.Run(ctx, &bench.Options{Methods: []string{"handoff"}})
+//	if err != nil {
+//		return err
+//	}
+//	report.Table(os.Stdout)
+//	return report.Err()
+package bench

@@ -1,0 +1,55 @@
+package bench
+
+import (
+	"context"
+	"sync"
+)
+
+// A load is a number of clients at work on one service.
+type load struct {
+	*recorder
+	pace pace
+	wg   sync.WaitGroup
+}
+
+// startLoad sets the clients to work. They stop at finish, or when ctx ends.
+func startLoad(ctx context.Context, s *scenario, addr string, o *Options) *load {
+	l := &load{recorder: newRecorder()}
+	if o.Rate > 0 {
+		l.pace = newOpenLoop(o.Rate)
+	} else {
+		l.pace = newClosedLoop()
+	}
+	for range o.Conns {
+		c := s.client(addr, o.Timeout)
+		l.wg.Go(func() {
+			defer c.close()
+			l.work(ctx, c)
+		})
+	}
+	return l
+}
+
+func (l *load) work(ctx context.Context, c client) {
+	var previous *failure
+	for {
+		from, ok := l.pace.next(ctx, previous)
+		if !ok {
+			return
+		}
+		generation, f := c.do(ctx)
+		if ctx.Err() != nil {
+			return // given up: what failed now says nothing about the server
+		}
+		l.record(from, generation, f)
+		previous = f
+	}
+}
+
+// finish lets the requests under way end and returns when all clients have
+// closed their connections.
+func (l *load) finish() {
+	l.pace.stop()
+	l.wg.Wait()
+	l.recorder.finish()
+}

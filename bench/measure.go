@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// restartTimeout bounds one restart: the successor ready, its first answer,
+// and the end of the old process. Longer than the methods' own deadlines, so
+// that a method that gives up can say why.
+const restartTimeout = 30 * time.Second
+
+var errRestartTimeout = fmt.Errorf("gave up after %s", restartTimeout)
+
+// measure runs one method in one scenario. What goes wrong with the method is
+// in the result; the error is for ctx and for what is wrong with the bench.
+func measure(ctx context.Context, o *Options, m *method, s *scenario) (*Result, error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	before := takeInventory()
+	f, err := newFleet(o, m, addr)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Method: m.name, Scenario: s.name, LostBy: map[string]int{}}
+	failed := res.exercise(ctx, o, f, s)
+	res.addError(failed)
+	killed := f.close()
+	if failed == nil { // or nobody has told them to end
+		for _, pid := range killed {
+			res.addError(fmt.Errorf("pid %d was left over and had to be killed", pid))
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("bench: stopped in %s %s: %w", m.name, s.name, context.Cause(ctx))
+	}
+	for _, what := range before.leftovers(ctx) {
+		res.addError(fmt.Errorf("left over: %s", what))
+	}
+	fmt.Fprintf(o.Progress, "%s %s: %d restarts, lost %d of %d requests (%.1fs)\n",
+		m.name, s.name, res.Restarts, res.Lost, res.Requests, time.Since(began).Seconds())
+	for _, e := range res.Errors {
+		fmt.Fprintf(o.Progress, "%s %s: error: %s\n", m.name, s.name, e)
+	}
+	return res, nil
+}
+
+// exercise starts the service, loads it, restarts it and stops it.
+func (res *Result) exercise(ctx context.Context, o *Options, f *fleet, s *scenario) error {
+	startCtx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	defer cancel()
+	leader, err := f.start(startCtx)
+	if err != nil {
+		return err
+	}
+	// However this ends, the clients have let go before the servers are killed.
+	loadCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l := startLoad(loadCtx, s, f.addr, o)
+	times, err := res.restarts(ctx, o, f, l, &leader)
+	if err != nil {
+		cancel()
+	}
+	l.finish()
+	l.fill(res)
+	res.Restart = summarize(times)
+	if err != nil {
+		return err
+	}
+	stopCtx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	defer cancel()
+	return f.stop(stopCtx, leader)
+}
+
+// restarts replaces leader again and again and returns how long each took.
+func (res *Result) restarts(ctx context.Context, o *Options, f *fleet, l *load, leader **process) ([]time.Duration, error) {
+	var times []time.Duration
+	if !wait(ctx, o.Pause, nil) {
+		return nil, context.Cause(ctx)
+	}
+	for i := range o.Restarts {
+		l.openWindow()
+		took, next, err := restartOnce(ctx, f, l, *leader)
+		l.closeWindow()
+		if err != nil {
+			return times, fmt.Errorf("restart %d: %w", i+1, err)
+		}
+		*leader = next
+		res.Restarts++
+		times = append(times, took)
+		if !wait(ctx, o.Pause, nil) {
+			return times, context.Cause(ctx)
+		}
+	}
+	return times, nil
+}
+
+func restartOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Duration, *process, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	defer cancel()
+	began := time.Now()
+	next, err := f.method.restart(ctx, f, old)
+	if err != nil {
+		return 0, nil, err
+	}
+	answered, err := l.answered(ctx, next.generation)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := old.gone(ctx); err != nil {
+		return 0, nil, err
+	}
+	return answered.Sub(began), next, nil
+}
+
+func (res *Result) addError(err error) {
+	if err != nil {
+		res.Errors = append(res.Errors, err.Error())
+	}
+}
+
+func summarize(times []time.Duration) RestartTime {
+	if len(times) == 0 {
+		return RestartTime{}
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	return RestartTime{
+		P50: milliseconds(sorted[(len(sorted)-1)/2]),
+		Max: milliseconds(sorted[len(sorted)-1]),
+	}
+}

@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+)
+
+// driverVar is the environment variable that tells servers, and servers'
+// successors, the pid of the driver they belong to.
+const driverVar = "GRACEPORT_BENCH_DRIVER"
+
+func driverEnv() []string {
+	return append(os.Environ(), driverVar+"="+strconv.Itoa(os.Getpid()))
+}
+
+// A process is one generation as the driver sees it. It may be a grandchild:
+// some methods start the successor from the server itself. Since the driver
+// adopts orphans, each process becomes the driver's child at the latest when
+// its predecessor is gone, and can then be waited for.
+type process struct {
+	pid        int
+	generation int
+	os         *os.Process
+
+	wait   sync.Once
+	exited chan struct{}
+	err    error // why waiting failed; set before exited closes
+}
+
+func newProcess(p *os.Process, generation int) *process {
+	return &process{pid: p.Pid, generation: generation, os: p, exited: make(chan struct{})}
+}
+
+func (p *process) signal(sig os.Signal) error {
+	if err := p.os.Signal(sig); err != nil {
+		return fmt.Errorf("send %s to generation %d (pid %d): %w", sig, p.generation, p.pid, err)
+	}
+	return nil
+}
+
+// done is closed once the process has ended and been reaped. It must not be
+// called before the predecessor is gone.
+func (p *process) done() <-chan struct{} {
+	p.wait.Do(func() {
+		go func() {
+			defer close(p.exited)
+			_, p.err = p.os.Wait()
+		}()
+	})
+	return p.exited
+}
+
+// gone waits until the process has ended and left no zombie. When ctx ends
+// first the process is left as it is.
+func (p *process) gone(ctx context.Context) error {
+	select {
+	case <-p.done():
+		if p.err != nil {
+			return fmt.Errorf("wait for generation %d (pid %d): %w", p.generation, p.pid, p.err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("generation %d (pid %d) has not ended: %w", p.generation, p.pid, context.Cause(ctx))
+	}
+}
+
+// kill ends the process at once and reaps it.
+func (p *process) kill() {
+	_ = p.os.Kill()
+	<-p.done()
+}
