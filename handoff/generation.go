@@ -43,6 +43,7 @@ type Generation struct {
 	welcome   message     // of the predecessor
 	upperPeer credentials // of its process, known before its welcome
 	ready     bool        // Ready was called: no more listeners
+	reached   phase       // see Generation.phase
 	loop      loopState
 }
 
@@ -121,7 +122,7 @@ func (g *Generation) Ready(ctx context.Context) error {
 	g.mu.Lock()
 	g.ready = true
 	g.mu.Unlock()
-	g.do(func() { g.step(event{kind: evReady, n: g.rounds()}) })
+	g.post(event{kind: evReady})
 	select {
 	case <-g.serving:
 		return nil

@@ -2,7 +2,6 @@ package handoff
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,12 +18,10 @@ import (
 const takeoverProtocol = "graceport/1"
 
 // findPredecessor connects to the generation that leads and starts our
-// conversation with it. It tells the loop how that went; a predecessor that
-// accepts and does not answer leaves it waiting until Close, and may yet wake
-// up.
+// conversation with it. A predecessor that accepts and does not answer leaves
+// it waiting until Close: the machine goes on without, and it may wake up.
 func (g *Generation) findPredecessor() {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StepTimeout)
-	defer cancel()
+	began := time.Now()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for {
@@ -36,15 +33,22 @@ func (g *Generation) findPredecessor() {
 		case found:
 			return
 		case pending == "":
-			g.post(event{kind: evAlone})
+			g.do(func() {
+				g.mu.Lock()
+				g.scattered(true)
+				g.mu.Unlock()
+				g.step(event{kind: evAlone})
+			})
 			return
 		}
-		// A generation is about to lead again, because its successor has just died.
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
+		// A generation is about to lead again, because its successor has just
+		// died, or about to close its sockets, because it was told to stop.
+		if g.phase() == phaseJoining && time.Since(began) > g.duration(deadlineRetire) {
 			g.post(event{kind: evRefused, reason: "no generation leads: " + pending})
 			return
+		}
+		select {
+		case <-poll.C:
 		case <-g.closing:
 			return
 		}
@@ -89,11 +93,12 @@ func (g *Generation) tryCandidates() (found bool, pending string, err error) {
 	return false, pending, nil
 }
 
-// mayLead reports whether a generation in this state leads, or leads again if
-// its successor fails. A joining one is no concern: we hold the lock.
+// mayLead reports whether a generation in this state has sockets, and so leads,
+// leads again if its successor fails, or is about to close them. A joining one
+// is no concern: we hold the lock.
 func mayLead(state string) bool {
 	switch state {
-	case phaseLeading.String(), phaseHosting.String(), phaseStarved.String(), phaseRetiring.String():
+	case phaseLeading.String(), phaseHosting.String(), phaseStarved.String(), phaseRetiring.String(), phaseLeaving.String():
 		return true
 	}
 	return false
@@ -130,6 +135,8 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 		return false, "", err
 	}
 	conn.SetWriteDeadline(time.Time{})
+	g.waitForAnswer(g.cfg.StepTimeout)
+	defer g.waitForAnswer(0)
 	r := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -149,6 +156,9 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 	c := newConversation(conn, peer)
 	ok := g.do(func() {
 		g.loop.upper = c
+		if g.loop.m.phase == phaseJoining {
+			g.loop.deadline.arm(g.cfg.StepTimeout)
+		}
 		c.send(message{Type: msgHello, Protocol: protocolVersion, PID: os.Getpid(), Version: g.cfg.Version, Generation: g.number})
 	})
 	if !ok {
@@ -158,6 +168,16 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 	g.log.Info("joining", "predecessor", generation, "predecessor_pid", peer.pid)
 	g.converse(c, &readAhead{Conn: conn, first: first}, g.upperEnd(peer))
 	return true, "", nil
+}
+
+// waitForAnswer arms the deadline after which we join without the predecessor.
+// 0 disarms it.
+func (g *Generation) waitForAnswer(d time.Duration) {
+	g.do(func() {
+		if g.loop.m.phase == phaseJoining && g.loop.upper == nil {
+			g.loop.deadline.arm(d)
+		}
+	})
 }
 
 // welcomed keeps what the predecessor told, in the loop, and returns what the

@@ -17,8 +17,7 @@ type input struct {
 	run   func()
 }
 
-// loopState belongs to the loop. The machine's phase may be read by others,
-// under Generation.mu.
+// loopState belongs to the loop.
 type loopState struct {
 	m            machine
 	since        time.Time
@@ -79,7 +78,6 @@ func (g *Generation) run() {
 		s.upper.hangUp()
 		s.lower.hangUp()
 	}()
-	s.deadline.arm(g.cfg.StepTimeout)
 	for {
 		select {
 		case in := <-g.inputs:
@@ -118,13 +116,9 @@ func (g *Generation) take(in input) {
 func (g *Generation) step(e event) {
 	before := g.loop.m.phase
 	next, actions := g.loop.m.step(e)
-	g.mu.Lock()
 	g.loop.m = next
 	if next.phase != before {
 		g.loop.since = time.Now()
-	}
-	g.mu.Unlock()
-	if next.phase != before {
 		g.log.Debug("phase", "from", before.String(), "to", next.phase.String(), "reason", e.reason)
 	}
 	for _, a := range actions {
@@ -143,6 +137,11 @@ func (g *Generation) step(e event) {
 			return
 		}
 	}
+	// Others hear of a phase when its actions are done: who is told that we are
+	// draining may rely on our sockets being closed.
+	g.mu.Lock()
+	g.reached = next.phase
+	g.mu.Unlock()
 	if next.phase != before {
 		g.entered(next.phase)
 	}
@@ -200,7 +199,7 @@ func (g *Generation) fromUpper(in input) {
 		}
 		if in.event.kind == evUpperEnd {
 			g.mu.Lock() // the application may still be listening
-			in.event.flag = g.scattered(true)
+			g.scattered(true)
 			g.mu.Unlock()
 		}
 		g.step(in.event)
@@ -214,7 +213,8 @@ func (g *Generation) fromUpper(in input) {
 	case evWelcome:
 		e.n, e.flag = g.welcomed(in.msg)
 	case evClosed, evRetired:
-		e.flag = g.scattered(false)
+		g.scattered(false)
+		g.moved(in.msg.Listeners)
 		if in.msg.Left > 0 {
 			g.log.Warn("the predecessor closed sockets that were not empty", "left", in.msg.Left)
 		}
@@ -226,7 +226,7 @@ func (g *Generation) fromLower(in input) {
 	s := &g.loop
 	if s.m.phase == phaseLeading && s.m.lower == peerAbsent {
 		// Nobody yet: the first message decides.
-		if in.msg.Type == "" || !g.admit(in.from, in.msg) {
+		if in.msg.Type != "" && !g.admit(in.from, in.msg) {
 			in.from.hangUp()
 			g.setLower(nil)
 			return
@@ -243,7 +243,11 @@ func (g *Generation) fromLower(in input) {
 	if kind == evLowerAlive {
 		s.share = in.msg.Share
 	}
-	g.step(event{kind: kind, reason: in.msg.Reason})
+	e := event{kind: kind, reason: in.msg.Reason}
+	if kind == evHello {
+		e.n = g.rounds()
+	}
+	g.step(e)
 }
 
 // converse starts a conversation whose messages and end come to the loop.

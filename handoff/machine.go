@@ -1,7 +1,5 @@
 package handoff
 
-import "fmt"
-
 // The state machine of one generation, from joining to its end: a pure
 // function from a state and an event to the next state and the actions to
 // take, in order. It knows nothing of sockets, time or messages' bytes, so
@@ -25,157 +23,10 @@ type machine struct {
 	share     int  // index of the share in force
 }
 
-type phase uint8
-
-const (
-	phaseJoining   phase = iota // lock held, waiting for the predecessor's welcome
-	phaseDark                   // bound or binding, chosen by no program
-	phaseSharing                // ready, chosen for a share
-	phaseProbation              // leads, the predecessor keeps its sockets, starved
-	phaseTaking                 // leads, the predecessor empties and closes
-	phaseLeading                // leads, no takeover under way
-	phaseHosting                // leads, a successor has joined
-	phaseStarved                // the successor leads, our sockets are open, empty but for late handshakes
-	phaseRetiring               // emptying and closing, round by round
-	phaseLeaving                // emptying and closing everything at once, for no successor
-	phaseDraining               // no sockets, connections finish
-	phaseEnded
-)
-
-var phaseNames = [...]string{"joining", "dark", "sharing", "probation", "taking", "leading",
-	"hosting", "starved", "retiring", "leaving", "draining", "ended"}
-
-func (p phase) String() string { return phaseNames[p] }
-
-// ready reports whether a generation in this phase answers new connections.
-func (p phase) ready() bool { return p >= phaseSharing && p <= phaseRetiring }
-
-type peer uint8
-
-const (
-	peerAbsent    peer = iota // none, dead, or of no further concern
-	peerTalking               // in conversation
-	peerSilent                // upper only: missed a deadline, may wake up
-	peerLingering             // lower only: refused, its end of the conversation not yet seen
-)
-
-type event struct {
-	kind   eventKind
-	n      int    // evReady: rounds; evWelcome: shares in the plan; evShare: the share
-	flag   bool   // evWelcome: probation; evClosed, evRetired, evUpperEnd: our sockets can only be closed in one round
-	reason string // why, for those that end something
-}
-
-type eventKind uint8
-
-const (
-	evAlone     eventKind = iota // no predecessor lives
-	evReady                      // the application accepts
-	evTimeout                    // the armed deadline passed
-	evPlan                       // the time of this share or of the probation is over
-	evShare                      // another share, chosen by hand
-	evStop                       // drain and exit
-	evRollback                   // the operator, the health check or a broken peer ends this takeover
-	evSteerFail                  // an attach failed
-	evEmptied                    // actEmpty or actEmptyAll has finished
-	evDrained                    // the application's connections are done
-
-	evWelcome    // predecessor: come in
-	evRefused    // predecessor: no, or no longer
-	evLeave      // predecessor: take everything now
-	evClosed     // predecessor: one round closed, more to come
-	evRetired    // predecessor: the last round closed
-	evUpperAlive // predecessor: still there
-	evUpperEnd   // predecessor: the process is dead
-	evHungUp     // predecessor: alive, but ended the conversation
-
-	evHello      // successor: may I?
-	evBound      // successor: sockets are in the groups
-	evLowerAlive // successor: still there, sharing or in probation
-	evLeading    // successor: all groups steered, the link moved
-	evRetire     // successor: the groups are steered as they are now, close the next
-	evGaveUp     // successor: it is yours again
-	evLowerEnd   // successor: the conversation ended
-	numEvents
-)
-
-type action struct {
-	kind   actionKind
-	arm    deadline
-	msg    messageType
-	n      int
-	reason string
-}
-
-type actionKind uint8
-
-const (
-	actSteer      actionKind = iota // every group to our own range, which begins where the predecessor's sockets end
-	actRegain                       // every group to our own range, which begins at 0
-	actSteerBack                    // every group to the predecessor's range
-	actShare                        // share number n of the plan
-	actShareTo                      // share n/10000
-	actLink                         // leader link to us
-	actSend                         // msg to the predecessor
-	actTell                         // msg to the successor
-	actArm                          // the one deadline; replaces the former
-	actJoined                       // the application may bind
-	actServing                      // Ready succeeds
-	actFail                         // Ready fails, Err says why
-	actUnlock                       // another generation may join
-	actHost                         // note the successor's progress: joined, bound, leads
-	actHostFailed                   // the takeover by our successor failed
-	actKill                         // end the successor if we started it: it never received anything
-	actDropLower                    // forget the conversation with the successor
-	actEmpty                        // start emptying the sockets of the next round
-	actCancel                       // stop emptying
-	actClose                        // close the sockets of the round
-	actEmptyAll                     // start emptying all sockets
-	actCloseAll                     // close them
-	actSuperseded                   // the application may drain
-	actEnd                          // nothing is left to do
-	numActions
-)
-
-var actionNames = [...]string{"steer", "regain", "steer-back", "share", "share-to", "link", "send", "tell", "arm",
-	"joined", "serving", "fail", "unlock", "host", "host-failed", "kill", "drop-lower", "empty", "cancel", "close",
-	"empty-all", "close-all", "superseded", "end"}
-
-func (a action) String() string {
-	switch a.kind {
-	case actSend, actTell:
-		return fmt.Sprintf("%s-%s", actionNames[a.kind], a.msg)
-	case actHost:
-		return fmt.Sprintf("%s-%s", actionNames[a.kind], a.msg)
-	case actArm:
-		return fmt.Sprintf("arm-%s", a.arm)
-	}
-	return actionNames[a.kind]
-}
-
-type deadline uint8
-
-const (
-	deadlineNone   deadline = iota
-	deadlineStep            // an answer that needs no work
-	deadlineReady           // the successor's warm-up
-	deadlineRetire          // emptying one round
-)
-
-var deadlineNames = [...]string{"none", "step", "ready", "retire"}
-
-func (d deadline) String() string { return deadlineNames[d] }
-
 // step is the machine. An event that has no meaning in a phase changes
 // nothing: it comes from a peer or a timer that was overtaken.
 func (m machine) step(e event) (machine, []action) {
 	var a actions
-	switch e.kind {
-	case evClosed, evRetired, evUpperEnd:
-		if e.flag {
-			m.rounds = 1
-		}
-	}
 	switch m.phase {
 	case phaseJoining:
 		m.joining(e, &a)
@@ -210,22 +61,372 @@ func (m machine) step(e event) (machine, []action) {
 	return m, a
 }
 
-type actions []action
+// The successor's part.
 
-func (a *actions) do(kinds ...actionKind) {
-	for _, k := range kinds {
-		*a = append(*a, action{kind: k})
+func (m *machine) joining(e event, a *actions) {
+	switch e.kind {
+	case evAlone, evUpperEnd:
+		m.upper = peerAbsent
+	case evTimeout:
+		m.upper = peerSilent
+	case evWelcome:
+		m.welcomed(e)
+	case evRefused, evHungUp, evStop:
+		m.phase = phaseDraining
+		a.arm(deadlineNone)
+		a.fail(e.reason)
+		a.do(actUnlock, actSuperseded)
+		return
+	default:
+		return
+	}
+	m.phase = phaseDark
+	a.arm(deadlineNone)
+	a.do(actJoined)
+}
+
+func (m *machine) welcomed(e event) {
+	m.upper, m.steps, m.probation = peerTalking, e.n, e.flag
+}
+
+func (m *machine) dark(e event, a *actions) {
+	switch e.kind {
+	case evReady:
+		if m.upper == peerTalking && m.steps > 0 {
+			m.phase = phaseSharing
+			a.send(msgAlive, "")
+			*a = append(*a, action{kind: actShare})
+			a.do(actServing)
+			a.arm(deadlineStep)
+			return
+		}
+		m.lead(a)
+	case evWelcome:
+		m.welcomed(e)
+	case evAlone, evUpperEnd:
+		m.upper = peerAbsent
+	case evRefused, evHungUp, evStop, evRollback:
+		m.giveUp(e.reason, a)
 	}
 }
-func (a *actions) send(t messageType, reason string) {
-	*a = append(*a, action{kind: actSend, msg: t, reason: reason})
+
+func (m *machine) sharing(e event, a *actions) {
+	switch e.kind {
+	case evPlan:
+		if m.share++; m.share < m.steps {
+			*a = append(*a, action{kind: actShare, n: m.share})
+			return
+		}
+		m.lead(a)
+	case evUpperAlive:
+		a.arm(deadlineStep)
+	case evShare:
+		*a = append(*a, action{kind: actShareTo, n: e.n})
+	case evLeave, evTimeout: // a silent predecessor serves nobody: take its share too
+		m.probation = false
+		m.lead(a)
+	case evUpperEnd:
+		m.upper = peerAbsent
+		m.lead(a)
+	case evRefused, evHungUp, evStop, evRollback, evSteerFail:
+		m.giveUp(e.reason, a)
+	}
 }
-func (a *actions) tell(t messageType, reason string) {
-	*a = append(*a, action{kind: actTell, msg: t, reason: reason})
+
+// lead makes us the leader. The traffic moves first: the link and the message
+// only tell.
+func (m *machine) lead(a *actions) {
+	a.do(actSteer, actLink)
+	if m.upper == peerTalking {
+		a.send(msgLeading, "")
+	}
+	if m.phase == phaseDark {
+		a.do(actServing)
+	}
+	if m.upper != peerTalking {
+		m.settle(a)
+		return
+	}
+	if m.probation {
+		m.phase = phaseProbation
+		a.arm(deadlineStep)
+		return
+	}
+	m.retirePredecessor(a)
 }
-func (a *actions) arm(d deadline)     { *a = append(*a, action{kind: actArm, arm: d}) }
-func (a *actions) host(t messageType) { *a = append(*a, action{kind: actHost, msg: t}) }
-func (a *actions) fail(reason string) { *a = append(*a, action{kind: actFail, reason: reason}) }
-func (a *actions) hostFail(reason string) {
-	*a = append(*a, action{kind: actHostFailed, reason: reason})
+
+func (m *machine) retirePredecessor(a *actions) {
+	m.phase = phaseTaking
+	a.send(msgRetire, "")
+	a.arm(deadlineRetire)
+}
+
+func (m *machine) onProbation(e event, a *actions) {
+	switch e.kind {
+	case evUpperAlive:
+		a.arm(deadlineStep)
+	case evPlan, evLeave, evTimeout:
+		m.retirePredecessor(a)
+	case evUpperEnd:
+		m.upper = peerAbsent
+		a.do(actSteer, actLink)
+		m.settle(a)
+	case evRefused, evHungUp, evStop, evRollback, evSteerFail:
+		m.giveUp(e.reason, a)
+	}
+}
+
+func (m *machine) taking(e event, a *actions) {
+	switch e.kind {
+	case evClosed:
+		a.do(actSteer)
+		a.send(msgRetire, "")
+		a.arm(deadlineRetire)
+	case evRetired, evUpperEnd:
+		m.upper = peerAbsent
+		a.do(actSteer, actLink)
+		m.settle(a)
+	case evTimeout:
+		m.upper = peerSilent
+		a.do(actSteer) // it may have closed a socket and not said so
+		m.settle(a)
+	case evRefused, evHungUp, evSteerFail:
+		m.giveUp(e.reason, a)
+	case evStop:
+		m.stopping = true
+	}
+}
+
+// settle ends our own takeover: we lead and another generation may join.
+func (m *machine) settle(a *actions) {
+	m.phase = phaseLeading
+	m.watch(a)
+	a.do(actUnlock)
+	if m.stopping {
+		m.leave(a)
+	}
+}
+
+// giveUp hands everything back to a predecessor that still has its sockets. We
+// steer ourselves rather than ask, because our own sockets may be emptied only
+// after the program stopped choosing them.
+func (m *machine) giveUp(reason string, a *actions) {
+	a.arm(deadlineNone)
+	if m.phase != phaseDark {
+		a.do(actSteerBack)
+	}
+	if m.upper == peerTalking {
+		a.send(msgGaveUp, reason)
+	}
+	a.fail(reason)
+	m.upper = peerAbsent
+	m.leave(a)
+}
+
+// leave empties and closes our sockets for nobody in particular.
+func (m *machine) leave(a *actions) {
+	m.phase = phaseLeaving
+	a.arm(deadlineNone)
+	a.do(actEmptyAll)
+}
+
+// The leader's part, which becomes the predecessor's.
+
+func (m *machine) leading(e event, a *actions) {
+	switch e.kind {
+	case evHello:
+		if m.lower == peerLingering {
+			m.regain(a) // the refused one may have steered since
+		}
+		m.lower, m.chosen, m.phase, m.rounds = peerTalking, false, phaseHosting, e.n
+		a.tell(msgWelcome, "")
+		a.host(msgHello)
+		a.arm(deadlineReady)
+	case evBound, evLowerAlive, evLeading:
+		if m.lower == peerLingering {
+			m.regain(a)
+		}
+	case evGaveUp, evLowerEnd:
+		// A refused one has ended, or one that said nothing: it may have passed us
+		// over while we were stopped.
+		m.lower = peerAbsent
+		a.do(actDropLower)
+		m.regain(a)
+		m.watch(a)
+	case evTimeout:
+		m.regain(a)
+		m.watch(a)
+	case evStop:
+		m.leave(a)
+	case evRefused, evHungUp:
+		if m.upper != peerAbsent {
+			m.giveUp(e.reason, a)
+		}
+	default:
+		m.latePredecessor(e, a)
+	}
+}
+
+// latePredecessor is the end of a takeover from a generation that was silent
+// when we took the lead: it wakes up, or it dies.
+func (m *machine) latePredecessor(e event, a *actions) {
+	if m.upper == peerAbsent {
+		return
+	}
+	switch e.kind {
+	case evWelcome:
+		m.upper = peerTalking
+		a.do(actSteer, actLink) // it may have regained when it woke up
+		a.send(msgLeading, "")
+		a.send(msgRetire, "")
+	case evClosed:
+		a.do(actSteer)
+		a.send(msgRetire, "")
+	case evRetired, evUpperEnd, evAlone:
+		m.upper = peerAbsent
+		a.do(actSteer, actLink)
+		if m.phase == phaseLeading {
+			m.watch(a)
+		}
+	}
+}
+
+func (m *machine) hosting(e event, a *actions) {
+	switch e.kind {
+	case evBound:
+		a.host(msgBound)
+	case evLowerAlive:
+		m.chosen = true
+		a.tell(msgAlive, "")
+		a.arm(deadlineStep)
+	case evLeading:
+		m.phase = phaseStarved
+		a.host(msgLeading)
+		a.arm(deadlineStep)
+	case evTimeout:
+		if !m.chosen {
+			a.do(actKill)
+		}
+		m.refuse(e.reason, a)
+	default:
+		m.latePredecessor(e, a)
+		m.whileHosting(e, a)
+	}
+}
+
+// whileHosting is what holds in every phase of a takeover by our successor: until
+// our last socket is closed it can end, and then we lead as before.
+func (m *machine) whileHosting(e event, a *actions) {
+	switch e.kind {
+	case evTimeout, evRollback:
+		m.refuse(e.reason, a)
+	case evGaveUp, evLowerEnd:
+		m.resume(e.reason, a)
+	case evStop:
+		m.stopping = true
+		a.tell(msgLeave, "")
+	}
+}
+
+// refuse ends the takeover from our side. The successor may be stopped right
+// before an attach of its own, and perhaps again right after it. So its end of
+// the conversation is awaited, and whatever it still does is undone, the
+// latest at each deadline (phaseLeading, peerLingering).
+func (m *machine) refuse(reason string, a *actions) {
+	a.tell(msgRefused, reason)
+	m.lower = peerLingering
+	m.backToLead(reason, a)
+}
+
+// resume leads again after the successor died or gave up.
+func (m *machine) resume(reason string, a *actions) {
+	a.do(actDropLower)
+	m.lower = peerAbsent
+	m.backToLead(reason, a)
+}
+
+func (m *machine) backToLead(reason string, a *actions) {
+	if m.emptying {
+		m.emptying = false
+		a.do(actCancel)
+	}
+	// Even one that has told nothing may have steered: what it wrote last is
+	// lost when it dies.
+	m.regain(a)
+	m.watch(a)
+	a.hostFail(reason)
+	m.phase = phaseLeading
+	if m.stopping {
+		m.leave(a)
+	}
+}
+
+// regain gives every group to our own sockets, as the leader. Where a silent
+// predecessor still has some, no successor can have bound any.
+func (m *machine) regain(a *actions) {
+	if m.upper == peerAbsent {
+		a.do(actRegain, actLink)
+	} else {
+		a.do(actSteer, actLink)
+	}
+}
+
+// watch arms the deadline at which a leader looks after a process that may wake
+// up, act, and stand still again without a word: one that it refused, or a
+// silent predecessor.
+func (m *machine) watch(a *actions) {
+	if m.lower == peerLingering || m.upper != peerAbsent {
+		a.arm(deadlineStep)
+	} else {
+		a.arm(deadlineNone)
+	}
+}
+
+func (m *machine) starved(e event, a *actions) {
+	switch e.kind {
+	case evRetire:
+		m.phase = phaseRetiring
+		a.host(msgRetire)
+		m.empty(a)
+	case evLowerAlive:
+		a.tell(msgAlive, "")
+		a.arm(deadlineStep)
+	default:
+		m.whileHosting(e, a)
+	}
+}
+
+func (m *machine) empty(a *actions) {
+	m.emptying = true
+	a.arm(deadlineNone) // emptying is bounded by itself
+	a.do(actEmpty)
+}
+
+// retiring closes one socket of every listener a round, the last index first,
+// and nothing reaches zero before the last round: until then we can lead
+// again.
+func (m *machine) retiring(e event, a *actions) {
+	switch e.kind {
+	case evRetire:
+		if !m.emptying {
+			m.empty(a)
+		}
+	case evEmptied:
+		if !m.emptying {
+			return
+		}
+		m.emptying = false
+		m.rounds--
+		a.do(actClose)
+		if m.rounds > 0 {
+			a.tell(msgClosed, "")
+			a.arm(deadlineStep)
+			return
+		}
+		m.phase = phaseDraining
+		a.tell(msgRetired, "")
+		a.do(actSuperseded)
+	default:
+		m.whileHosting(e, a)
+	}
 }

@@ -30,7 +30,7 @@ const (
 	msgAlive   messageType = "alive"   // either, while sharing and in probation
 	msgLeading messageType = "leading" // successor: every group is steered, the link moved
 	msgRetire  messageType = "retire"  // successor: every group is steered as it is now; close the next
-	msgClosed  messageType = "closed"  // predecessor: listeners, what was left; more to come
+	msgClosed  messageType = "closed"  // predecessor: its listeners as they are now, what was left; more to come
 	msgRetired messageType = "retired" // predecessor: the same, and none is open
 	msgGaveUp  messageType = "gave-up" // successor: reason; it steered back
 	msgLeave   messageType = "leave"   // predecessor: it was told to stop, take all now

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
+// phase is the last phase whose actions are done.
 func (g *Generation) phase() phase {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.loop.m.phase
+	return g.reached
 }
 
 // share sets our share by hand, while we share.

@@ -131,6 +131,7 @@ func (g *Generation) tell(a action) {
 	case msgWelcome:
 		m = g.welcomeMessage()
 	case msgClosed, msgRetired:
+		m.Listeners, _ = g.listenerInfos() // an error: nothing is open
 		for _, left := range s.left {
 			m.Left += left.Queued + left.HalfOpen
 		}

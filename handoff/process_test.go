@@ -32,8 +32,6 @@ type process struct {
 	ended chan struct{}
 }
 
-var logMu sync.Mutex
-
 func start(t *testing.T, c serviceConfig) *process {
 	t.Helper()
 	exe, err := os.Executable()

@@ -35,13 +35,14 @@ func (g *Generation) eachGroup(f func(l *listener, own, theirs reuseport.Range) 
 	return errors.Join(errs...)
 }
 
-// steer gives every group to our own sockets, and learns how they moved.
+// steer gives every group to our own sockets.
 func (g *Generation) steer() error {
 	return g.eachGroup(func(l *listener, own, theirs reuseport.Range) error {
-		if closed := l.below - theirs.Count; closed > 0 && !l.together {
-			l.Moved(closed)
+		if theirs.Count < l.below {
+			// Closed without a word, in an order that nobody told.
+			l.together = l.Open() > 1
+			l.below = theirs.Count
 		}
-		l.below = theirs.Count
 		if l.theirsTogether && theirs.Count > 0 {
 			own.Count = 1 // the one that keeps its slot to the last
 		}
@@ -49,18 +50,32 @@ func (g *Generation) steer() error {
 	})
 }
 
-// scattered is told that the predecessor closed sockets, or that it died. It
-// reports whether our sockets' order in their groups is unknown from then on,
-// see listener.together.
-func (g *Generation) scattered(died bool) bool {
-	unknown := false
+// moved is told how many sockets the predecessor still has after it closed
+// some, the last index first, and keeps account of how ours moved.
+func (g *Generation) moved(theirs []listenerInfo) {
 	for _, l := range g.listeners {
-		unknown = unknown || l.together || l.Open() > 1 && l.below > 0 && (died || l.theirsTogether)
+		left := 0
+		for _, info := range theirs {
+			if info.Address == l.Addr().String() {
+				left = len(info.Inodes)
+			}
+		}
+		if l.below > left && !l.together {
+			l.Moved(l.below - left)
+		}
+		l.below = min(l.below, left)
 	}
+}
+
+// scattered is told that the predecessor closed sockets, or that it died, and
+// notes where our sockets' order in their group is unknown from then on, see
+// listener.together.
+func (g *Generation) scattered(died bool) {
 	for _, l := range g.listeners {
-		l.together = unknown && l.Open() > 1
+		if l.Open() > 1 && l.below > 0 && (died || l.theirsTogether) {
+			l.together = true
+		}
 	}
-	return unknown
 }
 
 // steerBack gives every group to the predecessor's sockets.

@@ -74,7 +74,9 @@ func (g *Generation) UpgradeWith(ctx context.Context, o *UpgradeOptions) error {
 // awaitSettled waits while our own predecessor is closing its sockets: whoever
 // sees us serve may ask for the next upgrade before that is done.
 func (g *Generation) awaitSettled(ctx context.Context) {
-	if g.phase() != phaseTaking {
+	taking := false
+	g.do(func() { taking = g.loop.m.phase == phaseTaking })
+	if !taking {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.duration(deadlineRetire))
