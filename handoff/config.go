@@ -77,7 +77,7 @@ type Config struct {
 
 	// step is called before and after every action of the state machine, in
 	// tests.
-	step func(name string)
+	step func(g *Generation, name string)
 }
 
 func (c *Config) setDefaults() error {
@@ -105,7 +105,7 @@ func (c *Config) setDefaults() error {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.step == nil {
-		c.step = func(string) {}
+		c.step = func(*Generation, string) {}
 	}
 	return nil
 }

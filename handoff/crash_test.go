@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/graceport/graceport/handoff"
 )
 
 // A scenario is a takeover whose steps are made to fail one by one.
@@ -21,6 +23,10 @@ type scenario struct {
 var scenarios = []scenario{
 	{"one socket", func(*serviceConfig) {}},
 	{"three sockets, then two", func(c *serviceConfig) { c.Sockets = map[int]int{1: 3, 2: 2, 3: 3} }},
+	{"share and probation", func(c *serviceConfig) {
+		c.Plan = []handoff.Share{{Share: 2000, Hold: handoff.Duration(50 * time.Millisecond)}, {Share: 5000, Hold: handoff.Duration(50 * time.Millisecond)}}
+		c.Probate = 100 * time.Millisecond
+	}},
 }
 
 // steps lists what the generation does in an undisturbed takeover, as the code
@@ -32,6 +38,7 @@ func steps(t *testing.T, s scenario) map[int][]string {
 	c.Trace = true
 	first := start(t, c)
 	first.ready()
+	leads(t, c.Dir, 1)
 	before := len(trace(t, c.Dir, 1))
 	second := start(t, c)
 	second.ready()

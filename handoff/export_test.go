@@ -1,4 +1,14 @@
 package handoff
 
 // OnStep sets the function that is called before and after every action.
-func (c *Config) OnStep(f func(string)) { c.step = f }
+func (c *Config) OnStep(f func(g *Generation, step string)) { c.step = f }
+
+// Babble sends what is no message to whoever is in conversation with g. It is
+// for a function given to OnStep.
+func (g *Generation) Babble() {
+	for _, c := range []*conversation{g.loop.upper, g.loop.lower} {
+		if c != nil {
+			c.conn.Write([]byte("\x00]babble\n"))
+		}
+	}
+}

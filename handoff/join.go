@@ -155,7 +155,7 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 	first, _ := r.Peek(r.Buffered())
 	c := newConversation(conn, peer)
 	ok := g.do(func() {
-		g.loop.upper = c
+		g.loop.upper, g.loop.upperGen = c, generation
 		if g.loop.m.phase == phaseJoining {
 			g.loop.deadline.arm(g.cfg.StepTimeout)
 		}
@@ -166,7 +166,7 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 		return false, "", net.ErrClosed
 	}
 	g.log.Info("joining", "predecessor", generation, "predecessor_pid", peer.pid)
-	g.converse(c, &readAhead{Conn: conn, first: first}, g.upperEnd(peer))
+	g.converse(c, &readAhead{Conn: conn, first: first}, g.upperEnd(c, generation))
 	return true, "", nil
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +24,7 @@ type loopState struct {
 	m            machine
 	since        time.Time
 	upper, lower *conversation
+	upperGen     int
 	lowerPID     int
 	lowerGen     int
 	emptyID      int // of the emptying under way
@@ -123,9 +126,9 @@ func (g *Generation) step(e event) {
 	}
 	for _, a := range actions {
 		name := before.String() + "/" + a.String()
-		g.cfg.step(name + " before")
+		g.cfg.step(g, name+" before")
 		err := g.perform(a)
-		g.cfg.step(name + " after")
+		g.cfg.step(g, name+" after")
 		if err == nil {
 			continue
 		}
@@ -194,9 +197,6 @@ var lowerEvents = map[messageType]eventKind{
 func (g *Generation) fromUpper(in input) {
 	kind, known := upperEvents[in.msg.Type]
 	if in.msg.Type == "" {
-		if in.event.kind == evHungUp && !g.predecessorHolds() {
-			in.event.kind = evUpperEnd // alive, but with nothing to lead with
-		}
 		if in.event.kind == evUpperEnd {
 			g.mu.Lock() // the application may still be listening
 			g.scattered(true)
@@ -276,14 +276,33 @@ func (r *readAhead) Read(p []byte) (int, error) {
 	return r.Conn.Read(p)
 }
 
-// upperEnd tells death from a conversation that was ended: a dead process
-// has left its groups, a living one leads again.
-func (g *Generation) upperEnd(peer credentials) func(error) event {
+// upperEnd tells what the end of our conversation with the predecessor means.
+// A dead process has left its groups. A living one is asked, once it has heard
+// the end too: either it leads again, or it had closed its last socket.
+func (g *Generation) upperEnd(c *conversation, generation int) func(error) event {
 	return func(err error) event {
-		if errors.Is(err, errMessage) || !awaitExit(peer.pid, g.cfg.StepTimeout) {
-			return event{kind: evHungUp, reason: "the predecessor ended the conversation: " + err.Error()}
+		c.hangUp()
+		service := Service{dir: g.dir, Timeout: g.cfg.StepTimeout / 4}
+		for deadline := time.Now().Add(g.cfg.StepTimeout); time.Now().Before(deadline); {
+			dead := awaitExit(c.peer.pid, 10*time.Millisecond)
+			st, asked := service.statusOf(context.Background(), generation)
+			if c.peer.pid == 0 { // of another pid namespace: only its socket tells
+				dead = errors.Is(asked, syscall.ECONNREFUSED) || errors.Is(asked, fs.ErrNotExist)
+			}
+			if dead {
+				return event{kind: evUpperEnd, reason: "the predecessor is dead"}
+			}
+			if asked != nil {
+				continue
+			}
+			switch st.State {
+			case phaseDraining.String(), phaseEnded.String():
+				return event{kind: evUpperEnd, reason: "the predecessor has closed its sockets"}
+			case phaseLeading.String():
+				return event{kind: evHungUp, reason: "the predecessor leads again: " + err.Error()}
+			}
 		}
-		return event{kind: evUpperEnd, reason: "the predecessor is dead"}
+		return event{kind: evHungUp, reason: "the predecessor ended the conversation: " + err.Error()}
 	}
 }
 

@@ -208,12 +208,13 @@ func (m *machine) settle(a *actions) {
 }
 
 // giveUp hands everything back to a predecessor that still has its sockets. We
-// steer ourselves rather than ask, because our own sockets may be emptied only
-// after the program stopped choosing them.
+// do it ourselves rather than ask: our sockets may be emptied only after the
+// program stopped choosing them, and it may have ended the conversation before
+// we steered.
 func (m *machine) giveUp(reason string, a *actions) {
 	a.arm(deadlineNone)
 	if m.phase != phaseDark {
-		a.do(actSteerBack)
+		a.do(actSteerBack, actLinkBack)
 	}
 	if m.upper == peerTalking {
 		a.send(msgGaveUp, reason)

@@ -237,6 +237,10 @@ func (w *world) perform(side int8) (done action, violated string) {
 		}
 	case actLink:
 		w.link = side
+	case actLinkBack:
+		if w.link == newer {
+			w.link = older
+		}
 	case actSend, actTell:
 		if w.alive[1-side] && !w.hungUp[1-side] && !w.hungUp[side] {
 			w.enqueue(side, done.msg)

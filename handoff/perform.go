@@ -38,6 +38,8 @@ func (g *Generation) perform(a action) error {
 		return g.steerShare(a.n)
 	case actLink:
 		return g.link()
+	case actLinkBack:
+		return g.linkBack()
 	case actSend:
 		g.send(a)
 	case actTell:
@@ -101,14 +103,20 @@ func (g *Generation) duration(d deadline) time.Duration {
 	return 0
 }
 
-// link moves the leader link to us. A generation that regains the lead after it
-// was stopped a while must not take the link from a third one that leads by
-// now.
+// link moves the leader link to us.
 func (g *Generation) link() error {
-	if at := g.dir.leader(); at == g.number {
+	if g.dir.leader() == g.number {
 		return nil
 	}
 	return g.dir.setLeader(g.number)
+}
+
+// linkBack returns it to the predecessor, unless that has taken it.
+func (g *Generation) linkBack() error {
+	if g.dir.leader() != g.number || g.loop.upperGen == 0 {
+		return nil
+	}
+	return g.dir.setLeader(g.loop.upperGen)
 }
 
 // send speaks to the predecessor.

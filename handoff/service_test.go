@@ -125,7 +125,7 @@ func nextGeneration(dir string) int {
 }
 
 // hook returns what is called at every step.
-func (c serviceConfig) hook(generation int) func(string) {
+func (c serviceConfig) hook(generation int) func(*handoff.Generation, string) {
 	var trace io.Writer = io.Discard
 	if c.Trace {
 		f, err := os.OpenFile(filepath.Join(c.Dir, fmt.Sprintf("trace-%d", generation)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -134,7 +134,7 @@ func (c serviceConfig) hook(generation int) func(string) {
 		}
 	}
 	done := false
-	return func(step string) {
+	return func(g *handoff.Generation, step string) {
 		fmt.Fprintln(trace, step)
 		if done || step != c.At[generation] {
 			return
@@ -144,6 +144,8 @@ func (c serviceConfig) hook(generation int) func(string) {
 		case "kill":
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // it takes a moment
+		case "babble":
+			g.Babble()
 		case "stop":
 			fmt.Printf("stopped generation=%d pid=%d\n", generation, os.Getpid())
 			syscall.Kill(os.Getpid(), syscall.SIGSTOP)

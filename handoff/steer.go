@@ -110,13 +110,3 @@ func (g *Generation) regain() error {
 	}
 	return errors.Join(errs...)
 }
-
-// predecessorHolds reports whether any group has sockets that are not ours.
-func (g *Generation) predecessorHolds() bool {
-	held := false
-	err := g.eachGroup(func(_ *listener, _, theirs reuseport.Range) error {
-		held = held || theirs.Count > 0
-		return nil
-	})
-	return held || err != nil
-}

@@ -27,12 +27,7 @@ func TestStoppedAtEachStep(t *testing.T) {
 		<-time.After(2500 * time.Millisecond)
 		stopped.signal(syscall.SIGCONT)
 
-		var left int
-		eventually(t, "one generation leads, the other has ended", func() bool {
-			st, err := statusOf(c.Dir, "leader")
-			left = st.Generation
-			return err == nil && st.State == "leading" && (hasEnded(first) || hasEnded(second))
-		})
+		left := oneIsLeft(t, c.Dir, first, second)
 		if victim == 1 && left != 2 {
 			t.Errorf("generation %d leads", left)
 		}
@@ -45,6 +40,41 @@ func TestStoppedAtEachStep(t *testing.T) {
 		leads(t, c.Dir, 3)
 		l.endWithoutLoss()
 	})
+}
+
+// A process that sends garbage at any step ends the takeover: one generation
+// leads, the other drains and ends, and nothing is lost.
+func TestGarbageAtEachStep(t *testing.T) {
+	eachStep(t, func(t *testing.T, c serviceConfig, victim int, step string) {
+		c.At, c.Do = map[int]string{victim: step}, "babble"
+		first := start(t, c)
+		a := first.ready()
+		l := startLoad(t, a.addrs...)
+		l.servedBy(1, 50)
+		c.Addrs = a.addrs
+		second := start(t, c)
+		left := oneIsLeft(t, c.Dir, first, second)
+		l.servedBy(left, 50)
+		third := start(t, c)
+		third.ready()
+		l.servedBy(3, 50)
+		leads(t, c.Dir, 3)
+		l.endWithoutLoss()
+	})
+}
+
+// oneIsLeft waits until one of two leads and the other has ended.
+func oneIsLeft(t *testing.T, dir string, first, second *process) (left int) {
+	t.Helper()
+	eventually(t, "one generation leads, the other has ended", func() bool {
+		if !hasEnded(first) && !hasEnded(second) {
+			return false
+		}
+		st, err := statusOf(dir, "leader")
+		left = st.Generation
+		return err == nil && st.State == "leading"
+	})
+	return left
 }
 
 func hasEnded(p *process) bool {

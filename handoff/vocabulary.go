@@ -96,6 +96,7 @@ const (
 	actShare                        // share number n of the plan
 	actShareTo                      // share n/10000
 	actLink                         // leader link to us
+	actLinkBack                     // leader link to the predecessor, if it names us
 	actSend                         // msg to the predecessor
 	actTell                         // msg to the successor
 	actArm                          // the one deadline; replaces the former
@@ -117,7 +118,7 @@ const (
 	numActions
 )
 
-var actionNames = [...]string{"steer", "regain", "steer-back", "share", "share-to", "link", "send", "tell", "arm",
+var actionNames = [...]string{"steer", "regain", "steer-back", "share", "share-to", "link", "link-back", "send", "tell", "arm",
 	"joined", "serving", "fail", "unlock", "host", "host-failed", "kill", "drop-lower", "empty", "cancel", "close",
 	"empty-all", "close-all", "superseded", "end"}
 
