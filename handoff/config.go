@@ -51,12 +51,14 @@ type Config struct {
 	// error gives everything back to the predecessor.
 	Health func(context.Context) error
 
-	// MaxDraining is how many older generations may drain. The oldest beyond
-	// it are told to end now. 0 means any number.
+	// MaxDraining is how many other generations may drain while we lead. When
+	// a takeover ends, the oldest beyond it are told to end now, see
+	// Generation.DrainNow. 0 means any number.
 	MaxDraining int
 
 	// State is asked, as the predecessor, for named blobs that the successor
-	// reads with Generation.State. Together at most 1 MiB.
+	// reads with Generation.State. Together at most 1 MiB, names (UTF-8)
+	// included; more is logged and not handed over.
 	State func() map[string][]byte
 
 	// Connections is asked for what status shows of this generation's
@@ -75,8 +77,8 @@ type Config struct {
 	// Logger; nil discards.
 	Logger *slog.Logger
 
-	// step is called before and after every action of the state machine, in
-	// tests.
+	// step is called before every action of the state machine, and after the
+	// last one for an event, in tests.
 	step func(g *Generation, name string)
 }
 
@@ -97,6 +99,9 @@ func (c *Config) setDefaults() error {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if c.MaxDraining < 0 {
+		return fmt.Errorf("handoff: Config.MaxDraining is negative: %d", c.MaxDraining)
 	}
 	if err := checkPlan(c.Plan); err != nil {
 		return fmt.Errorf("handoff: Config.Plan: %w", err)

@@ -20,6 +20,7 @@ type conversation struct {
 	close sync.Once
 	// closing is closed to end the writer after what is queued.
 	closing chan struct{}
+	written chan struct{} // closed when the writer has ended
 }
 
 // outbox bounds the lines that wait for a slow peer; a takeover needs far
@@ -30,7 +31,7 @@ const outbox = 256
 const flushTime = time.Second
 
 func newConversation(conn net.Conn, peer credentials) *conversation {
-	return &conversation{conn: conn, peer: peer, out: make(chan message, outbox), closing: make(chan struct{})}
+	return &conversation{conn: conn, peer: peer, out: make(chan message, outbox), closing: make(chan struct{}), written: make(chan struct{})}
 }
 
 // start reads lines from r, which may hold bytes that were read ahead of conn,
@@ -85,6 +86,7 @@ func (c *conversation) send(m message) {
 }
 
 func (c *conversation) write() {
+	defer close(c.written)
 	for {
 		select {
 		case m := <-c.out:
@@ -118,4 +120,13 @@ func (c *conversation) hangUp() {
 		c.conn.SetWriteDeadline(time.Now().Add(flushTime)) // ends a Write under way
 		close(c.closing)
 	})
+}
+
+// flush hangs up and waits until what is queued was sent, or could not be.
+func (c *conversation) flush() {
+	if c == nil {
+		return
+	}
+	c.hangUp()
+	<-c.written
 }

@@ -20,10 +20,13 @@ type scenario struct {
 	configure func(*serviceConfig)
 }
 
+// longest is the scenario whose steps include all kinds.
+const longest = "share and probation"
+
 var scenarios = []scenario{
 	{"one socket", func(*serviceConfig) {}},
 	{"three sockets, then two", func(c *serviceConfig) { c.Sockets = map[int]int{1: 3, 2: 2, 3: 3} }},
-	{"share and probation", func(c *serviceConfig) {
+	{longest, func(c *serviceConfig) {
 		c.Plan = []handoff.Share{{Share: 2000, Hold: handoff.Duration(50 * time.Millisecond)}, {Share: 5000, Hold: handoff.Duration(50 * time.Millisecond)}}
 		c.Probate = 100 * time.Millisecond
 	}},
@@ -68,6 +71,9 @@ func trace(t *testing.T, dir string, generation int) []string {
 // eachStep runs do for every step of either side.
 func eachStep(t *testing.T, do func(t *testing.T, c serviceConfig, victim int, step string)) {
 	for _, s := range scenarios {
+		if testing.Short() && s.name != longest {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			all := steps(t, s)
 			for victim, names := range all {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -204,6 +205,26 @@ func (d directory) listen(generation int) (*net.UnixListener, os.FileInfo, error
 		return nil, nil, fmt.Errorf("handoff: control socket: %w", err)
 	}
 	return ln, fi, nil
+}
+
+// sweep removes the sockets of dead generations: those that refuse a
+// connection. Whoever holds the lock may.
+func (d directory) sweep() error {
+	gens, err := d.generations()
+	if err != nil {
+		return err
+	}
+	for _, n := range gens {
+		path := d.join(socketName(n))
+		conn, err := net.Dial("unix", path)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			os.Remove(path)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+	return nil
 }
 
 // remove removes our socket's path if it is still ours.

@@ -1,6 +1,9 @@
 package handoff
 
-// OnStep sets the function that is called before and after every action.
+import "time"
+
+// OnStep sets the function that is called before every action, and after the
+// last one for an event.
 func (c *Config) OnStep(f func(g *Generation, step string)) { c.step = f }
 
 // Babble sends what is no message to whoever is in conversation with g. It is
@@ -12,3 +15,6 @@ func (g *Generation) Babble() {
 		}
 	}
 }
+
+// AwaitExit waits until a process and its sockets are gone.
+func AwaitExit(pid int, d time.Duration) bool { return awaitExit(pid, d) }

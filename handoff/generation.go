@@ -78,6 +78,9 @@ func Open(ctx context.Context, cfg Config) (*Generation, error) {
 		return nil, err
 	}
 	if g.number, err = dir.next(g.lock); err == nil {
+		err = dir.sweep()
+	}
+	if err == nil {
 		g.log = g.log.With("generation", g.number)
 		g.control, err = g.serveControl()
 	}
@@ -171,10 +174,10 @@ func (g *Generation) Close() error {
 		close(g.closing)
 		<-g.ended
 		g.mu.Lock()
-		defer g.mu.Unlock()
 		for _, l := range g.listeners {
 			l.Close()
 		}
+		g.mu.Unlock() // answers under way need it
 		g.control.close()
 		g.unlock()
 	})

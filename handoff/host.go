@@ -61,8 +61,8 @@ func (g *Generation) welcomeMessage() message {
 	}
 	if g.cfg.State != nil {
 		m.State = g.cfg.State()
-		if n := stateSize(m.State); n > maxState {
-			g.log.Error("the state is too large and was not handed over", "bytes", n, "limit", maxState)
+		if err := checkState(m); err != nil {
+			g.log.Error("the state was not handed over", "error", err)
 			m.State = nil
 		}
 	}
@@ -76,6 +76,9 @@ func (g *Generation) welcomeMessage() message {
 func (g *Generation) hosted(reached messageType) {
 	s := &g.loop
 	p := Progress{Event: string(reached), PID: s.lowerPID, Generation: s.lowerGen}
+	if reached == msgAlive {
+		p.Event = "sharing"
+	}
 	g.log.Info("takeover", "successor", s.lowerGen, "successor_pid", s.lowerPID, "event", p.Event)
 	if s.upgrade == nil {
 		return

@@ -17,6 +17,8 @@ import (
 // RFC 9110 section 7.8.
 const takeoverProtocol = "graceport/1"
 
+var errProtocol = errors.New("it does not speak " + takeoverProtocol)
+
 // findPredecessor connects to the generation that leads and starts our
 // conversation with it. A predecessor that accepts and does not answer leaves
 // it waiting until Close: the machine goes on without, and it may wake up.
@@ -55,8 +57,8 @@ func (g *Generation) findPredecessor() {
 	}
 }
 
-// tryCandidates asks every generation that has a socket, the leader first.
-// Sockets of dead ones are removed. pending names one that may lead soon.
+// tryCandidates asks the generations that have a socket, the leader first, until
+// one agrees. pending names one that may lead soon.
 func (g *Generation) tryCandidates() (found bool, pending string, err error) {
 	gens, err := g.dir.candidates()
 	if err != nil {
@@ -66,19 +68,17 @@ func (g *Generation) tryCandidates() (found bool, pending string, err error) {
 		if n == g.number {
 			continue
 		}
-		path := g.dir.join(socketName(n))
-		conn, err := net.Dial("unix", path)
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			os.Remove(path) // its process is dead, and we hold the lock
-			continue
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		conn, err := net.Dial("unix", g.dir.join(socketName(n)))
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+			continue // dead, or just gone
 		}
 		if err != nil {
 			return false, "", fmt.Errorf("generation %d: %w", n, err)
 		}
 		answer, state, err := g.askToTakeOver(conn, n)
+		if errors.Is(err, errProtocol) {
+			return false, "", fmt.Errorf("generation %d: %w", n, err)
+		}
 		if err != nil {
 			g.log.Warn("a generation does not speak with us", "its", n, "error", err)
 			continue
@@ -146,6 +146,9 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		defer conn.Close()
+		if resp.StatusCode == http.StatusUpgradeRequired {
+			return false, "", fmt.Errorf("%w, but %q", errProtocol, resp.Header.Get("Upgrade"))
+		}
 		var refusal problem
 		if err := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, maxBody)).Decode(&refusal); err != nil {
 			return false, "", fmt.Errorf("answered %s", resp.Status)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -78,8 +80,8 @@ func (g *Generation) run() {
 		if s.cancelEmpty != nil {
 			s.cancelEmpty()
 		}
-		s.upper.hangUp()
-		s.lower.hangUp()
+		s.upper.flush()
+		s.lower.flush()
 	}()
 	for {
 		select {
@@ -117,18 +119,20 @@ func (g *Generation) take(in input) {
 // step gives one event to the machine and performs its actions. Only the loop
 // calls it.
 func (g *Generation) step(e event) {
-	before := g.loop.m.phase
+	before, upper := g.loop.m.phase, g.loop.m.upper
 	next, actions := g.loop.m.step(e)
 	g.loop.m = next
 	if next.phase != before {
 		g.loop.since = time.Now()
 		g.log.Debug("phase", "from", before.String(), "to", next.phase.String(), "reason", e.reason)
 	}
-	for _, a := range actions {
+	for i, a := range actions {
 		name := before.String() + "/" + a.String()
 		g.cfg.step(g, name+" before")
 		err := g.perform(a)
-		g.cfg.step(g, name+" after")
+		if i == len(actions)-1 {
+			g.cfg.step(g, name+" after")
+		}
 		if err == nil {
 			continue
 		}
@@ -148,17 +152,20 @@ func (g *Generation) step(e event) {
 	if next.phase != before {
 		g.entered(next.phase)
 	}
+	if next.phase == phaseLeading && (before != phaseLeading || upper != next.upper) {
+		go g.trimDraining()
+	}
 }
 
 // entered starts what lasts as long as a phase.
 func (g *Generation) entered(p phase) {
 	switch p {
 	case phaseSharing:
-		go g.watchHealth()
+		go g.watchHealth(p)
 		return // its first action has started the time
 	case phaseProbation:
 		g.loop.planTimer.Reset(g.loop.probation)
-		go g.watchHealth()
+		go g.watchHealth(p)
 		return
 	}
 	g.loop.planTimer.Stop()
@@ -211,7 +218,15 @@ func (g *Generation) fromUpper(in input) {
 	e := event{kind: kind, reason: in.msg.Reason}
 	switch kind {
 	case evWelcome:
+		if in.msg.Protocol != protocolVersion {
+			e = event{kind: evRefused, reason: otherProtocol([]int{in.msg.Protocol})}
+			break
+		}
 		e.n, e.flag = g.welcomed(in.msg)
+	case evRefused:
+		if known := in.msg.Protocols; len(known) > 0 && !slices.Contains(known, protocolVersion) {
+			e.reason = strings.TrimPrefix(e.reason+"; ", "; ") + otherProtocol(known)
+		}
 	case evClosed, evRetired:
 		g.scattered(false)
 		g.moved(in.msg.Listeners)
@@ -220,6 +235,10 @@ func (g *Generation) fromUpper(in input) {
 		}
 	}
 	g.step(e)
+}
+
+func otherProtocol(theirs []int) string {
+	return fmt.Sprintf("it speaks protocol versions %v, we speak %d", theirs, protocolVersion)
 }
 
 func (g *Generation) fromLower(in input) {

@@ -297,6 +297,9 @@ func (m *machine) hosting(e event, a *actions) {
 	case evBound:
 		a.host(msgBound)
 	case evLowerAlive:
+		if !m.chosen {
+			a.host(msgAlive)
+		}
 		m.chosen = true
 		a.tell(msgAlive, "")
 		a.arm(deadlineStep)

@@ -1,6 +1,7 @@
 package handoff_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -18,6 +19,10 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(reachEnv); path != "" {
 		reach(path)
 		os.Exit(0)
+	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		f.Value.Set("8") // the tests mostly wait for other processes
 	}
 	os.Exit(m.Run())
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
 // protocolVersion is spoken in the takeover conversation. Both sides refuse
@@ -96,6 +97,22 @@ func (m message) line() []byte {
 		panic("handoff: message: " + err.Error()) // fields of plain types only
 	}
 	return append(b, '\n')
+}
+
+// checkState tells why the state of a welcome cannot be sent.
+func checkState(m message) error {
+	if n := stateSize(m.State); n > maxState {
+		return fmt.Errorf("%d bytes with its names, at most %d", n, maxState)
+	}
+	for name := range m.State {
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("the name %q is not UTF-8", name)
+		}
+	}
+	if n := len(m.line()); n > maxLine {
+		return fmt.Errorf("%d bytes as JSON, at most %d: use fewer blobs, and plain names", n, maxLine)
+	}
+	return nil
 }
 
 func stateSize(state map[string][]byte) int {

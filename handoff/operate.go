@@ -46,8 +46,8 @@ func (g *Generation) rollback() error {
 const healthInterval = time.Second
 
 // watchHealth gives everything back when the application finds itself unwell
-// while its predecessor can still serve.
-func (g *Generation) watchHealth() {
+// while its predecessor can still serve, as long as the phase lasts.
+func (g *Generation) watchHealth(during phase) {
 	if g.cfg.Health == nil {
 		return
 	}
@@ -57,7 +57,7 @@ func (g *Generation) watchHealth() {
 		ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StepTimeout)
 		err := g.cfg.Health(ctx)
 		cancel()
-		if p := g.phase(); p != phaseSharing && p != phaseProbation {
+		if g.phase() != during {
 			return
 		}
 		if err != nil {

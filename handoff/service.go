@@ -166,7 +166,11 @@ func (s *Service) Stop(ctx context.Context, generation int, now bool) error {
 			return err
 		}
 	}
-	return s.call(ctx, generation, http.MethodPost, "/v1/stop", map[string]bool{"now": now}, nil)
+	err := s.call(ctx, generation, http.MethodPost, "/v1/stop", map[string]bool{"now": now}, nil)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("handoff: generation %d does not live; \"status\" shows what there is", generation)
+	}
+	return err
 }
 
 // find returns the newest generation of which ok holds.

@@ -3,13 +3,14 @@ package handoff_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,7 +30,7 @@ type serviceConfig struct {
 	Sockets   map[int]int
 	Strategy  reuseport.Strategy
 	Command   []string
-	Behaviour map[int]string // exit, hang before joining, unready, deaf
+	Behaviour map[int]string // exit, hang before joining, unready, deaf, unwell once that file is in Dir
 	// At does something, kill or stop, at a step of a generation.
 	At      map[int]string // generation: step
 	Do      string
@@ -41,6 +42,18 @@ type serviceConfig struct {
 	Idle    time.Duration
 	Plan    []handoff.Share
 	Probate time.Duration
+	// MaxDraining is Config.MaxDraining.
+	MaxDraining int
+}
+
+// nextBehaviour is a file in the control directory. It gives the next generation
+// its behaviour, which removes it.
+const nextBehaviour = "next-behaviour"
+
+// serviceConnections is what the service shows of itself in its status.
+type serviceConnections struct {
+	drain.Snapshot
+	Goroutines int `json:"goroutines"`
 }
 
 // The lines that a generation prints.
@@ -62,7 +75,13 @@ func runService(config string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	next := nextGeneration(c.Dir)
-	switch c.Behaviour[next] {
+	behaviour := c.Behaviour[next]
+	if path := filepath.Join(c.Dir, nextBehaviour); behaviour == "" {
+		b, _ := os.ReadFile(path)
+		behaviour = string(b)
+		os.Remove(path)
+	}
+	switch behaviour {
 	case "exit":
 		return fmt.Errorf("configuration file missing")
 	case "hang":
@@ -72,11 +91,19 @@ func runService(config string) error {
 	cfg := handoff.Config{
 		Dir: c.Dir, Strategy: c.Strategy, Command: c.Command, Logger: log,
 		StepTimeout: c.Step, ReadyTimeout: c.Ready, RetireTimeout: c.Retire,
-		Plan: c.Plan, Probation: c.Probate,
-		Connections: func() any { return conns.Snapshot() },
+		Plan: c.Plan, Probation: c.Probate, MaxDraining: c.MaxDraining,
+		Connections: func() any { return serviceConnections{conns.Snapshot(), runtime.NumGoroutine()} },
+	}
+	if behaviour == "unwell" {
+		cfg.Health = func(context.Context) error {
+			if _, err := os.Stat(filepath.Join(c.Dir, "unwell")); err == nil {
+				return errors.New("the database does not answer")
+			}
+			return nil
+		}
 	}
 	cfg.OnStep(c.hook(next))
-	return handoff.Run(context.Background(), cfg, func(ctx context.Context, g *handoff.Generation) error {
+	err := handoff.Run(context.Background(), cfg, func(ctx context.Context, g *handoff.Generation) error {
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			fmt.Fprintf(w, "%d %d\n", g.Number(), os.Getpid())
@@ -89,11 +116,11 @@ func runService(config string) error {
 				return err
 			}
 			addrs = append(addrs, ln.Addr().String())
-			if c.Behaviour[g.Number()] != "deaf" { // one that never accepts
+			if behaviour != "deaf" { // one that never accepts
 				go srv.Serve(conns.Listener(ln))
 			}
 		}
-		if c.Behaviour[g.Number()] == "unready" {
+		if behaviour == "unready" {
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -108,6 +135,8 @@ func runService(config string) error {
 		}
 		return report.Err()
 	})
+	fmt.Printf("ended generation=%d error=%v\n", next, err)
+	return err
 }
 
 // nextGeneration guesses our number before we have joined.

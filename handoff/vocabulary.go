@@ -104,7 +104,7 @@ const (
 	actServing                      // Ready succeeds
 	actFail                         // Ready fails, Err says why
 	actUnlock                       // another generation may join
-	actHost                         // note the successor's progress: joined, bound, leads
+	actHost                         // note the successor's progress: joined, bound, shares, leads
 	actHostFailed                   // the takeover by our successor failed
 	actKill                         // end the successor if we started it: it never received anything
 	actDropLower                    // forget the conversation with the successor

@@ -63,7 +63,7 @@ var progressText = map[string]string{
 	"started": "successor started",
 	"hello":   "successor joined",
 	"bound":   "successor has opened its sockets, dark",
-	"alive":   "successor receives a share",
+	"sharing": "successor receives a share",
 	"leading": "successor leads",
 	"retire":  "old generation closes its sockets",
 	"done":    "done",
