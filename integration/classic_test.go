@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ func killLeft(t *testing.T, dir string) {
 		if err != nil {
 			return
 		}
-		all, _ := s.Status(t.Context()) // an error: none lives
+		all, _ := s.Status(context.Background()) // an error: none lives
 		for _, st := range all {
 			syscall.Kill(st.PID, syscall.SIGKILL)
 		}
