@@ -186,7 +186,9 @@ func TestServiceStop(t *testing.T) {
 	}
 	stop(1, true)
 	ofFirst.cut()
-	first.wait()
+	if code := first.wait(); code != 0 {
+		t.Errorf("stopped now, as it was asked to: exit status %d", code)
+	}
 
 	stop(0, false)
 	eventually(t, "the leader drains", func() bool { return slices.Equal(draining(t, c.Dir), []int{2}) })

@@ -200,10 +200,28 @@ func (g *Generation) closeRound(most int) error {
 	var errs []error
 	for _, l := range g.listeners {
 		for l.Open() >= most {
+			g.countRace(l)
 			errs = append(errs, l.CloseLast())
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// countRace notes what came to a socket between the last look and its end,
+// where nothing steers connections elsewhere.
+func (g *Generation) countRace(l *listener) {
+	if l.Strategy().Steers() {
+		return
+	}
+	queues, err := l.Queues()
+	if err != nil || len(queues) == 0 {
+		return
+	}
+	if n := queues[len(queues)-1].Len; n > 0 {
+		g.loop.left = append(g.loop.left, leftBehind{Listener: l.name, Left: reuseport.Left{Queued: n}})
+		g.log.Warn("closing a socket that connections still come to: the strategy cannot steer", "listener", l.name,
+			"strategy", l.Strategy(), "queued", n)
+	}
 }
 
 // deliver waits until the application has accepted what the closed sockets

@@ -17,8 +17,8 @@ import (
 //
 // serve listens, starts its servers, calls Ready, waits for Superseded, drains
 // and returns. Its context also ends when MaxDraining or a stop with "now"
-// leave no more time to drain. Run returns what serve returned, less the
-// consequence of a stop that was asked for.
+// leave no more time to drain. Run returns what serve returned; an error that
+// follows from a stop that was asked for is logged instead.
 func Run(ctx context.Context, cfg Config, serve func(context.Context, *Generation) error) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, handledSignals...)
@@ -75,7 +75,9 @@ func Run(ctx context.Context, cfg Config, serve func(context.Context, *Generatio
 		}
 	}()
 	err = serve(ctx, g)
-	if isClosed(stopped) && (errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled)) {
+	asked := isClosed(stopped) && (errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled))
+	if err != nil && (asked || errors.Is(context.Cause(ctx), ErrStopped)) {
+		g.log.Warn("stopped as it was asked to", "error", err)
 		return nil
 	}
 	return err

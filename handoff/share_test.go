@@ -63,7 +63,7 @@ func receives(t *testing.T, addr string, n, share int) {
 		return
 	}
 	p := float64(share) / 10000
-	// The quantile of chi-square with 1 degree of freedom at 0.999.
+	// The quantile of chi-square with 1 degree of freedom at 1 - 1e-9.
 	if chi := d * d / (float64(n) * p * (1 - p)); chi > 37.3 {
 		t.Errorf("share %d/10000: served by generation %v, chi-square is %.1f", share, served, chi)
 	}

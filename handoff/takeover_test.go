@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/graceport/graceport/reuseport"
 )
 
 // newService is a configuration with short timeouts on a port of the kernel's
@@ -51,4 +53,34 @@ func TestUpgradeBySignal(t *testing.T) {
 	l.endWithoutLoss()
 	syscall.Kill(b.pid, syscall.SIGTERM)
 	eventually(t, "generation 2 ends", func() bool { return len(livingGenerations(c.Dir)) == 0 })
+}
+
+// Classic programs steer as well as eBPF. Without any the takeover works too,
+// with a race that no test can claim is never lost.
+func TestTakeoverByStrategy(t *testing.T) {
+	for _, strategy := range []reuseport.Strategy{reuseport.CBPF, reuseport.None} {
+		t.Run(string(strategy), func(t *testing.T) {
+			c := newService(t)
+			c.Strategy = strategy
+			c.Sockets = map[int]int{1: 2, 3: 3}
+			first := start(t, c)
+			a := first.ready()
+			c.Addrs = a.addrs
+			l := startLoad(t, a.addrs...)
+			l.servedBy(1, 100)
+			for generation := 2; generation <= 4; generation++ {
+				start(t, c).ready()
+				l.servedBy(generation, 100)
+				st := leads(t, c.Dir, generation)
+				if got := st.Listeners[0].Strategy; got != strategy {
+					t.Errorf("strategy %s is in force", got)
+				}
+			}
+			if strategy.Steers() {
+				l.endWithoutLoss()
+			} else if losses := l.end(); len(losses) > 0 {
+				t.Logf("lost %d of %d", len(losses), l.total())
+			}
+		})
+	}
 }
