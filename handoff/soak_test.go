@@ -180,7 +180,7 @@ func newSoak(t *testing.T) *soak {
 	t.Logf("-soak.seed=%d", seed)
 	s := &soak{t: t, config: newService(t), rng: rand.New(rand.NewPCG(seed, 0)), out: newOutputs(t)}
 	s.result = soakResult{Seed: seed, Planned: soakTime.String(), ByKind: map[string]int{}}
-	s.config.Ready = time.Second // a successor that is never ready takes that long
+	s.config.Ready = 3 * time.Second // a successor that is never ready takes that long
 	var err error
 	if s.service, err = handoff.NewService(s.config.Dir); err != nil {
 		t.Fatal(err)
