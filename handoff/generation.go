@@ -43,7 +43,6 @@ type Generation struct {
 	welcome   message     // of the predecessor
 	upperPeer credentials // of its process, known before its welcome
 	ready     bool        // Ready was called: no more listeners
-	reached   phase       // see Generation.phase
 	loop      loopState
 }
 

@@ -144,11 +144,6 @@ func (g *Generation) step(e event) {
 			return
 		}
 	}
-	// Others hear of a phase when its actions are done: who is told that we are
-	// draining may rely on our sockets being closed.
-	g.mu.Lock()
-	g.reached = next.phase
-	g.mu.Unlock()
 	if next.phase != before {
 		g.entered(next.phase)
 	}

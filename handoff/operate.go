@@ -7,11 +7,13 @@ import (
 	"time"
 )
 
-// phase is the last phase whose actions are done.
+// phase asks the loop, and so waits for the actions under way: who hears that we
+// drain may rely on our sockets being closed, and who has got the lock that we
+// released hears that we lead.
 func (g *Generation) phase() phase {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.reached
+	p := phaseEnded
+	g.do(func() { p = g.loop.m.phase })
+	return p
 }
 
 // share sets our share by hand, while we share.

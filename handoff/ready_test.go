@@ -100,3 +100,42 @@ func connect(b *testing.B, addr string, accepted <-chan net.Conn) {
 		b.Fatal("a new connection went to the other generation")
 	}
 }
+
+// A successor may join the moment that its predecessor has released the lock.
+// It must find a leader then, not believe that it is alone.
+func TestNextJoinsAtOnce(t *testing.T) {
+	dir := filepath.Join(newService(t).Dir, "d")
+	var old *handoff.Generation
+	addr := "127.0.0.1:0"
+	for range 100 {
+		g, err := handoff.Open(t.Context(), handoff.Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln, err := g.Listen(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr = ln.Addr().String()
+		go func() {
+			for {
+				if _, err := ln.Accept(); err != nil {
+					return
+				}
+			}
+		}()
+		if err := g.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if old != nil {
+			select {
+			case <-old.Superseded():
+				old.Close()
+			case <-time.After(patience):
+				t.Fatalf("generation %d was passed over by generation %d", old.Number(), g.Number())
+			}
+		}
+		old = g
+	}
+	old.Close()
+}
