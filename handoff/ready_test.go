@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,8 +108,14 @@ func TestNextJoinsAtOnce(t *testing.T) {
 	dir := filepath.Join(newService(t).Dir, "d")
 	var old *handoff.Generation
 	addr := "127.0.0.1:0"
-	for range 100 {
-		g, err := handoff.Open(t.Context(), handoff.Config{Dir: dir})
+	cfg := handoff.Config{Dir: dir}
+	cfg.OnStep(func(_ *handoff.Generation, step string) {
+		if strings.HasSuffix(step, "/unlock after") {
+			<-time.After(50 * time.Millisecond) // the moment, made long
+		}
+	})
+	for range 10 {
+		g, err := handoff.Open(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
