@@ -91,16 +91,21 @@ func (l *Listener) errClosed() error {
 // It returns the error of ctx when that ends first, for instance because
 // nobody calls Accept, and net.ErrClosed if Close was called before.
 func (l *Listener) Delivered(ctx context.Context) error {
+	return delivered(ctx, l.parked, l.done, l.errClosed())
+}
+
+// delivered waits for parked, and returns closed if done comes first.
+func delivered(ctx context.Context, parked, done <-chan struct{}, closed error) error {
 	select {
-	case <-l.parked:
+	case <-parked:
 		return nil
 	default:
 	}
 	select {
-	case <-l.parked:
+	case <-parked:
 		return nil
-	case <-l.done:
-		return l.errClosed()
+	case <-done:
+		return closed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

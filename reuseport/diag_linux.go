@@ -9,16 +9,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listening lists the listening sockets of a port.
+// States of sockets, as bits of a request.
+const (
+	tcpListening = 1 << unix.BPF_TCP_LISTEN
+	tcpBound     = 1 << 13 // TCP_BOUND_INACTIVE, shown since Linux 6.8
+	udpBound     = 1 << unix.BPF_TCP_CLOSE
+	udpConnected = 1 << unix.BPF_TCP_ESTABLISHED
+)
+
+// listening lists the sockets of a port that receive from anybody.
 func listening(ctx context.Context, network string, port uint16) ([]Socket, error) {
-	return sockets(ctx, network, port, 1<<unix.BPF_TCP_LISTEN)
+	if isUDP(network) {
+		return sockets(ctx, network, port, udpBound)
+	}
+	return sockets(ctx, network, port, tcpListening)
 }
 
-// bound lists the sockets that keep others from a port. Those that are bound
-// and do not listen are shown since Linux 6.8.
-func bound(ctx context.Context, port uint16) ([]Socket, error) {
-	const boundInactive = 13 // TCP_BOUND_INACTIVE
-	return sockets(ctx, "tcp", port, 1<<unix.BPF_TCP_LISTEN|1<<boundInactive)
+// bound lists the sockets of both families that keep others from a port.
+func bound(ctx context.Context, network string, port uint16) ([]Socket, error) {
+	if isUDP(network) {
+		return sockets(ctx, "udp", port, udpBound|udpConnected)
+	}
+	return sockets(ctx, "tcp", port, tcpListening|tcpBound)
 }
 
 func sockets(ctx context.Context, network string, port uint16, states uint32) ([]Socket, error) {
@@ -27,7 +39,7 @@ func sockets(ctx context.Context, network string, port uint16, states uint32) ([
 		out = append(out, Socket{
 			Addr:      m.local,
 			V6Only:    m.v6only,
-			Interface: m.iface,
+			Interface: deviceOf(m.iface),
 			UID:       m.uid,
 			Inode:     uint64(m.inode),
 			Queue:     Queue{Len: int(m.rqueue), Limit: int(m.wqueue)},
@@ -48,11 +60,15 @@ func halfOpen(ctx context.Context, network string, port uint16) ([]Handshake, er
 // dump asks sock_diag(7) for the sockets of a port in the given states.
 func dump(ctx context.Context, network string, port uint16, states uint32, visit func(diagMsg)) error {
 	families := []uint8{unix.AF_INET, unix.AF_INET6}
-	switch network {
-	case "tcp4":
+	switch network[len(network)-1] {
+	case '4':
 		families = families[:1]
-	case "tcp6":
+	case '6':
 		families = families[1:]
+	}
+	protocol := uint8(unix.IPPROTO_TCP)
+	if isUDP(network) {
+		protocol = unix.IPPROTO_UDP
 	}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
@@ -72,7 +88,7 @@ func dump(ctx context.Context, network string, port uint16, states uint32, visit
 	}
 	for i, family := range families {
 		seq := uint32(i + 1)
-		err := dumpFamily(ctx, fd, family, diagRequest(family, port, states, seq), seq, ofPort)
+		err := dumpFamily(ctx, fd, family, diagRequest(family, protocol, port, states, seq), seq, ofPort)
 		if err != nil {
 			return fmt.Errorf("reuseport: sock_diag: %w", err)
 		}

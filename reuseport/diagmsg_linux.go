@@ -35,9 +35,9 @@ var (
 	errMalformed   = errors.New("malformed netlink message")
 )
 
-// diagRequest builds a request to dump the TCP sockets of a port in a set of
+// diagRequest builds a request to dump the sockets of a port in a set of
 // states.
-func diagRequest(family uint8, port uint16, states, seq uint32) []byte {
+func diagRequest(family, protocol uint8, port uint16, states, seq uint32) []byte {
 	const n = headerLen + requestLen
 	b := make([]byte, 0, n)
 	b = binary.NativeEndian.AppendUint32(b, n)
@@ -45,7 +45,7 @@ func diagRequest(family uint8, port uint16, states, seq uint32) []byte {
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	b = binary.NativeEndian.AppendUint32(b, seq)
 	b = append(b, 0, 0, 0, 0)
-	b = append(b, family, unix.IPPROTO_TCP, 0, 0)
+	b = append(b, family, protocol, 0, 0)
 	b = binary.NativeEndian.AppendUint32(b, states)
 	b = binary.BigEndian.AppendUint16(b, port)
 	return b[:n]

@@ -87,7 +87,7 @@ func TestParseDiag(t *testing.T) {
 }
 
 func TestDiagRequest(t *testing.T) {
-	b := diagRequest(unix.AF_INET, 443, 1<<unix.BPF_TCP_LISTEN, testSeq)
+	b := diagRequest(unix.AF_INET, unix.IPPROTO_TCP, 443, 1<<unix.BPF_TCP_LISTEN, testSeq)
 	if len(b) != headerLen+requestLen || int(binary.NativeEndian.Uint32(b)) != len(b) {
 		t.Errorf("length is %d", len(b))
 	}

@@ -1,6 +1,6 @@
-// Package reuseport opens listening sockets that share a TCP address with
-// those of other processes, decides which of them receive new handshakes, and
-// closes a socket only when nothing is left in it.
+// Package reuseport opens sockets that share a TCP or UDP address with those of
+// other processes, decides which of them receive new handshakes and datagrams,
+// and closes a socket only when nothing is left in it.
 //
 // # The idea
 //
@@ -45,6 +45,19 @@
 //     but what a closing socket holds moves to another member.
 //   - none cannot steer. Empty and CloseLast shrink the loss of a plain overlap
 //     to the connections that arrive between the two.
+//
+// # UDP
+//
+// [ListenPacket] opens a member of a UDP group, which obeys the same programs;
+// bind(2) is what appends to its array. Each datagram is steered by itself: no
+// connection stays behind, and a session of a protocol such as QUIC or DTLS does
+// not either, so its next datagram meets a generation that does not know it.
+//
+// What can be lost are datagrams in the queue of a socket that closes, and
+// answers on their way, because they have to leave from that socket.
+// [PacketConn.Empty] waits for both. It takes a reader that comes back for one
+// that has answered; a server that answers in other goroutines calls
+// [PacketConn.Hold] for each datagram.
 //
 // # Limits
 //

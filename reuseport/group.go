@@ -6,16 +6,18 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
-// Socket is a listening TCP socket of any process in the network namespace.
+// Socket is a listening TCP socket, or a UDP socket, of any process in the
+// network namespace.
 type Socket struct {
 	Addr      netip.AddrPort // the local address; [::] takes IPv4 too unless V6Only
 	V6Only    bool
 	Interface uint32 // index of the interface that it is bound to, or 0
 	UID       uint32 // who created it, as seen from our user namespace
 	Inode     uint64
-	Queue     Queue
+	Queue     Queue // of a UDP socket, Len is bytes as in PacketConn.Queues, and Limit is unknown
 }
 
 // Owner finds a process that holds the socket, and the name of its command. It
@@ -32,10 +34,12 @@ type Handshake struct {
 }
 
 // Listening returns the listening sockets on a TCP port, of IPv4 for the
-// network tcp4, of IPv6 for tcp6, and of both for tcp. It needs no privilege.
+// network tcp4, of IPv6 for tcp6, and of both for tcp. For udp, udp4 and udp6
+// it returns the sockets on a UDP port that are not connected. It needs no
+// privilege.
 func Listening(ctx context.Context, network string, port int) ([]Socket, error) {
 	switch network {
-	case "tcp", "tcp4", "tcp6":
+	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
 	default:
 		return nil, fmt.Errorf("reuseport: listening sockets: %w", net.UnknownNetworkError(network))
 	}
@@ -57,7 +61,12 @@ func (l *Listener) Group(ctx context.Context) ([]Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := listening(ctx, l.network(), uint16(l.addr.Port))
+	return groupOf(ctx, own, l.network(), l.addr.Port)
+}
+
+// groupOf returns the members of the group of a socket of ours.
+func groupOf(ctx context.Context, own uint64, network string, port int) ([]Socket, error) {
+	all, err := listening(ctx, network, uint16(port))
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +74,10 @@ func (l *Listener) Group(ctx context.Context) ([]Socket, error) {
 	// must match.
 	i := slices.IndexFunc(all, func(s Socket) bool { return s.Inode == own })
 	if i < 0 {
-		return nil, fmt.Errorf("reuseport: group of %v: own socket is not listed in this network namespace", l.addr)
+		return nil, fmt.Errorf("reuseport: group of port %d: own socket is not listed in this network namespace", port)
 	}
 	self := all[i]
-	return slices.DeleteFunc(all, func(s Socket) bool {
-		return s.Addr != self.Addr || s.V6Only != self.V6Only || s.Interface != self.Interface
-	}), nil
+	return slices.DeleteFunc(all, func(s Socket) bool { return !s.SameGroup(self) }), nil
 }
 
 // HalfOpen returns the handshakes with the listener's address that have not
@@ -92,9 +99,15 @@ func (l *Listener) HalfOpen(ctx context.Context) ([]Handshake, error) {
 }
 
 // network returns the address family of the sockets.
-func (l *Listener) network() string {
-	if l.addr.IP.To4() != nil {
-		return "tcp4"
+func (l *Listener) network() string { return "tcp" + family(l.addr.IP) }
+
+// family ends the name of a network. A socket on an IPv6 address is listed as
+// IPv6 even if it takes IPv4 too.
+func family(ip net.IP) string {
+	if ip.To4() != nil {
+		return "4"
 	}
-	return "tcp6"
+	return "6"
 }
+
+func isUDP(network string) bool { return strings.HasPrefix(network, "udp") }

@@ -90,8 +90,8 @@ func TestSocketOwner(t *testing.T) {
 }
 
 func TestListeningRefuses(t *testing.T) {
-	if _, err := Listening(t.Context(), "udp", 53); err == nil {
-		t.Error("network udp is accepted")
+	if _, err := Listening(t.Context(), "unix", 53); err == nil {
+		t.Error("network unix is accepted")
 	}
 	for _, port := range []int{-1, 0, 1 << 16} {
 		if _, err := Listening(t.Context(), "tcp", port); err == nil {

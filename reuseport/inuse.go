@@ -16,7 +16,7 @@ type InUseError struct {
 	Network string
 	Address string
 	Holders []Holder // sockets on the port, as far as they could be found
-	Err     error    // the error of net.ListenConfig.Listen
+	Err     error    // the error of net.ListenConfig
 }
 
 // Holder is a socket that keeps others from an address. The kernel lets two
@@ -39,13 +39,17 @@ func (e *InUseError) Error() string {
 		b.WriteString([]string{": held by ", "; and by "}[min(i, 1)])
 		b.WriteString(h.String())
 	}
-	if len(e.Holders) == 0 {
+	switch {
+	case len(e.Holders) > 0:
+	case isUDP(e.Network):
+		b.WriteString(": by a socket that lacks SO_REUSEPORT or belongs to another user")
+	default:
 		b.WriteString(": by a socket that does not listen, lacks SO_REUSEPORT or belongs to another user")
 	}
 	return b.String()
 }
 
-// Unwrap returns the error of net.ListenConfig.Listen.
+// Unwrap returns the error of net.ListenConfig.
 func (e *InUseError) Unwrap() error { return e.Err }
 
 // String tells who holds the address, why it cannot be shared and what to do.
@@ -69,7 +73,10 @@ func explain(ctx context.Context, network, address string, cause error) error {
 	if !ok {
 		return e
 	}
-	sockets, err := bound(ctx, want.Port())
+	if want.Port() == 0 {
+		return fmt.Errorf("reuseport: no free port: %w", cause)
+	}
+	sockets, err := bound(ctx, network, want.Port())
 	if err != nil {
 		return e
 	}
@@ -92,7 +99,7 @@ func (s Socket) conflicts(network string, want netip.Addr) bool {
 	has := s.Addr.Addr().Unmap().WithZone("")
 	want = want.Unmap().WithZone("")
 	switch {
-	case has.Is4() && network == "tcp6", s.V6Only && (network == "tcp4" || want.Is4()):
+	case has.Is4() && strings.HasSuffix(network, "6"), s.V6Only && (strings.HasSuffix(network, "4") || want.Is4()):
 		return false // one takes IPv4 only, the other IPv6 only
 	}
 	return has == want || has.IsUnspecified() || want.IsUnspecified()
@@ -104,12 +111,18 @@ func boundAddr(err error) (netip.AddrPort, bool) {
 	if !errors.As(err, &op) {
 		return netip.AddrPort{}, false
 	}
-	addr, ok := op.Addr.(*net.TCPAddr)
-	if !ok {
+	var ip net.IP
+	var addr netip.AddrPort
+	switch a := op.Addr.(type) {
+	case *net.TCPAddr:
+		ip, addr = a.IP, a.AddrPort()
+	case *net.UDPAddr:
+		ip, addr = a.IP, a.AddrPort()
+	default:
 		return netip.AddrPort{}, false
 	}
-	if addr.IP == nil {
-		return netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(addr.Port)), true
+	if ip == nil {
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), addr.Port()), true
 	}
-	return addr.AddrPort(), true
+	return addr, true
 }

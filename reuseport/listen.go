@@ -113,6 +113,9 @@ func (o *Options) config() *net.ListenConfig {
 // pick returns the wanted strategy or, if that is empty, the strongest, in
 // either case one that works.
 func pick(want Strategy) (Strategy, error) {
+	if want == Rename {
+		return "", fmt.Errorf("reuseport: strategy %q is for Unix sockets: use ListenUnix, or another strategy", want)
+	}
 	if want != "" {
 		if err := try(want); err != nil {
 			return "", fmt.Errorf("reuseport: strategy %q: %w", want, err)

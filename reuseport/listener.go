@@ -1,7 +1,6 @@
 package reuseport
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -31,6 +30,7 @@ type Listener struct {
 	mu       sync.Mutex
 	closed   bool
 	sockets  []*net.TCPListener // the open ones, in the order of the array
+	hidden   []*net.TCPListener // see Hide
 	strategy Strategy
 }
 
@@ -53,46 +53,6 @@ func (l *Listener) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.sockets)
-}
-
-// CloseLast closes the open socket with the highest number. Connections in its
-// queue and handshakes that it began are reset, so Empty it first. The member
-// of the group with the highest index takes its slot.
-//
-// Accept goes on with the sockets that remain. When none does, it blocks until
-// Close instead of returning an error: most services end when Accept fails,
-// and would cut the connections that they still serve.
-//
-// It returns net.ErrClosed if no socket is open.
-func (l *Listener) CloseLast() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := len(l.sockets)
-	if n == 0 {
-		return fmt.Errorf("reuseport: close last socket of %v: %w", l.addr, net.ErrClosed)
-	}
-	ln := l.sockets[n-1]
-	l.sockets = l.sockets[:n-1]
-	return ln.Close()
-}
-
-// Close closes the sockets that are still open and ends Accept with
-// net.ErrClosed. A connection that was accepted but not yet returned is
-// closed. A second call does nothing.
-func (l *Listener) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil
-	}
-	l.closed = true
-	close(l.done)
-	var errs []error
-	for _, ln := range l.sockets {
-		errs = append(errs, ln.Close())
-	}
-	l.sockets = nil
-	return errors.Join(errs...)
 }
 
 // socket returns the i-th open socket.

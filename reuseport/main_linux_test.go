@@ -26,8 +26,14 @@ func TestMain(m *testing.M) {
 	case "hold":
 		hold(os.Args[1], os.Args[2])
 		return
+	case "holdpacket":
+		holdPacket(os.Args[1], os.Args[2])
+		return
 	case "drop":
 		drop(os.Args[1])
+		return
+	case "unix":
+		holdUnix(os.Args[1], os.Args[2])
 		return
 	}
 	goroutines, sockets := runtime.NumGoroutine(), countSockets()

@@ -1,9 +1,6 @@
 package reuseport
 
-import (
-	"net"
-	"syscall"
-)
+import "syscall"
 
 // Queue is the accept queue of a listening socket, in connections.
 type Queue struct {
@@ -39,12 +36,12 @@ func each[T any](l *Listener, ask func(fd int) (T, error)) ([]T, error) {
 }
 
 // of asks one socket.
-func of[T any](ln *net.TCPListener, ask func(fd int) (T, error)) (v T, err error) {
-	c, err := ln.SyscallConn()
+func of[T any](c syscall.Conn, ask func(fd int) (T, error)) (v T, err error) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return v, err
 	}
-	err = onFD(c, func(fd int) error {
+	err = onFD(raw, func(fd int) error {
 		v, err = ask(fd)
 		return err
 	})

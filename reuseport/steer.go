@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 )
 
 // Steer decides who in the group receives new handshakes from now on, members
@@ -24,29 +25,36 @@ func (l *Listener) Steer(sel Selection) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.strategy.Steers() {
-		return fmt.Errorf("reuseport: steer %v: strategy %q: %w", l.addr, l.strategy, errors.ErrUnsupported)
+	var member syscall.Conn
+	if len(l.sockets) > 0 {
+		member = l.sockets[0]
 	}
-	if len(l.sockets) == 0 {
-		return fmt.Errorf("reuseport: steer %v: %w", l.addr, net.ErrClosed)
-	}
-	err := l.attach(l.strategy, sel)
-	if l.strategy == EBPF && !l.fixed && errors.Is(err, os.ErrPermission) {
-		// The process had the privilege when Listen tried, and dropped it.
-		if err = l.attach(CBPF, sel); err == nil {
-			l.strategy = CBPF
-		}
-	}
+	strategy, err := steerThrough(member, l.strategy, l.fixed, sel)
 	if err != nil {
 		return fmt.Errorf("reuseport: steer %v: %w", l.addr, err)
 	}
+	l.strategy = strategy
 	return nil
 }
 
-func (l *Listener) attach(s Strategy, sel Selection) error {
-	c, err := l.sockets[0].SyscallConn()
-	if err != nil {
-		return err
+// steerThrough attaches a program through a member of the group, and returns
+// the strategy that did it. Unless it is fixed, eBPF may weaken.
+func steerThrough(member syscall.Conn, s Strategy, fixed bool, sel Selection) (Strategy, error) {
+	if !s.Steers() {
+		return s, fmt.Errorf("strategy %q: %w", s, errors.ErrUnsupported)
 	}
-	return onFD(c, func(fd int) error { return attach(fd, s, sel) })
+	if member == nil {
+		return s, net.ErrClosed
+	}
+	c, err := member.SyscallConn()
+	if err != nil {
+		return s, err
+	}
+	err = onFD(c, func(fd int) error { return attach(fd, s, sel) })
+	if s == EBPF && !fixed && errors.Is(err, os.ErrPermission) {
+		// The process had the privilege when Listen tried, and dropped it.
+		s = CBPF
+		err = onFD(c, func(fd int) error { return attach(fd, s, sel) })
+	}
+	return s, err
 }

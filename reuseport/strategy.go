@@ -20,10 +20,16 @@ const (
 	// None leaves the choice to the kernel's hash. A connection that arrives
 	// between the last look at a queue and the close is lost.
 	None Strategy = "none"
+
+	// Rename is the strategy of Unix sockets, and of no others: their path is
+	// led to one socket or the other.
+	Rename Strategy = "rename"
 )
 
 // Steers reports whether the strategy can choose who receives new handshakes.
-func (s Strategy) Steers() bool { return s == EBPF || s == CBPF }
+// Rename can, but cannot share them out.
+func (s Strategy) Steers() bool { return s == EBPF || s == CBPF || s == Rename }
 
-// byStrength lists the strategies in the order in which Listen tries them.
+// byStrength lists the strategies for TCP in the order in which Listen tries
+// them.
 func byStrength() []Strategy { return []Strategy{EBPF, CBPF, Migrate, None} }
