@@ -113,7 +113,7 @@ func TestCommandsSayWhatToDo(t *testing.T) {
 			t.Errorf("graceport %q: exit status %d, want %d with %q:\n%s", x.args, code, x.code, x.want, errs)
 		}
 	}
-	for _, name := range []string{"bench", "status", "upgrade", "share", "rollback", "stop", "doctor"} {
+	for _, name := range []string{"bench", "status", "upgrade", "share", "rollback", "stop", "run", "doctor"} {
 		out, _, code := run(t, "graceport", name, "-h")
 		if code != 0 || !strings.Contains(out, "Example") {
 			t.Errorf("graceport %s -h: exit status %d, without an example:\n%s", name, code, out)

@@ -38,6 +38,7 @@ func commands() []*command {
 		rollbackCommand(),
 		stopCommand(),
 		doctorCommand(),
+		runCommand(),
 	}
 }
 
