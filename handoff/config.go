@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"syscall"
 	"time"
 
+	"github.com/graceport/graceport/handoff/sdnotify"
 	"github.com/graceport/graceport/reuseport"
 )
 
@@ -61,6 +63,14 @@ type Config struct {
 	// included; more is logged and not handed over.
 	State func() map[string][]byte
 
+	// Files is asked, as the predecessor, for named open files that the
+	// successor gets by Generation.Files when it joins: what cannot be bound
+	// twice, such as a TUN device, a pipe, a listener without SO_REUSEPORT, or a
+	// connection. Any of *os.File, *net.TCPListener, *net.TCPConn, *net.UDPConn,
+	// *net.UnixConn and so on will do. At most 10000, of names of at most 255
+	// bytes of UTF-8; more is logged and not handed over.
+	Files func() map[string]syscall.Conn
+
 	// Connections is asked for what status shows of this generation's
 	// connections, for instance drain.Conns.Snapshot. It must be fit for
 	// encoding/json.
@@ -73,6 +83,16 @@ type Config struct {
 	// path with our arguments. The environment, the working directory at
 	// the start, and the standard output and error are ours.
 	Command []string
+
+	// Notify is told how this generation is, as systemd wants to know it of a
+	// unit with Type=notify; see Run, which sets it from the environment. nil
+	// tells nobody.
+	Notify *sdnotify.Notifier
+
+	// Linger has Run stay until a stop is asked for, after this generation has
+	// handed over, or back, and drained: where a supervisor would take its end
+	// for that of the service and start it again, as a container's does.
+	Linger bool
 
 	// Logger; nil discards.
 	Logger *slog.Logger

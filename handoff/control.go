@@ -186,6 +186,7 @@ func (c *control) takeover(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	conn = conn.(*controlConn).Conn
 	conv := newConversation(conn, peer)
 	// Until it has said hello it is nobody.
 	conn.SetDeadline(time.Now().Add(c.g.cfg.StepTimeout))
@@ -202,7 +203,7 @@ func (c *control) takeover(w http.ResponseWriter, r *http.Request) {
 		conn.Close()
 		return
 	}
-	c.g.converse(conv, &readAhead{Conn: conn, first: first}, c.g.lowerEnd(peer))
+	c.g.converse(conv, &readAhead{Reader: conn, first: first}, c.g.lowerEnd(peer))
 }
 
 // maxStrangers is how many control connections may be open that have not sent

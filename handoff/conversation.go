@@ -14,10 +14,12 @@ import (
 // goroutine of its own, so that a peer that reads slowly, or not at all,
 // cannot hold up the state machine.
 type conversation struct {
-	conn  net.Conn
-	peer  credentials
-	out   chan message
-	close sync.Once
+	conn net.Conn
+	peer credentials
+	out  chan message
+	// rights is what descriptors arrive by, nil where none are expected.
+	rights *rightsReader
+	close  sync.Once
 	// closing is closed to end the writer after what is queued.
 	closing chan struct{}
 	written chan struct{} // closed when the writer has ended
@@ -41,9 +43,13 @@ func newConversation(conn net.Conn, peer credentials) *conversation {
 func (c *conversation) start(r io.Reader, got func(message), ended func(error)) {
 	go c.write()
 	go func() {
+		defer c.rights.close()
 		lines := messageReader(r)
 		for lines.Scan() {
 			m, err := parseMessage(lines.Bytes())
+			if err == nil {
+				m.descriptors, err = c.rights.take(len(m.Files))
+			}
 			if err != nil {
 				ended(err)
 				c.discard(r)
@@ -76,13 +82,24 @@ func (c *conversation) discard(r io.Reader) {
 // than outbox lines wait is cut off.
 func (c *conversation) send(m message) {
 	if c == nil {
+		m.descriptors.close()
 		return
 	}
 	select {
 	case c.out <- m:
 	default:
+		m.descriptors.close()
 		c.conn.Close()
 	}
+}
+
+func (c *conversation) writeMessage(m message) error {
+	defer m.descriptors.close()
+	if len(m.descriptors) > 0 {
+		return sendRights(c.conn, m.line(), m.descriptors)
+	}
+	_, err := c.conn.Write(m.line())
+	return err
 }
 
 func (c *conversation) write() {
@@ -90,7 +107,7 @@ func (c *conversation) write() {
 	for {
 		select {
 		case m := <-c.out:
-			if _, err := c.conn.Write(m.line()); err != nil {
+			if err := c.writeMessage(m); err != nil {
 				return // the reader sees the end
 			}
 		case <-c.closing:
@@ -98,7 +115,7 @@ func (c *conversation) write() {
 			for {
 				select {
 				case m := <-c.out:
-					if _, err := c.conn.Write(m.line()); err != nil {
+					if err := c.writeMessage(m); err != nil {
 						c.conn.Close()
 						return
 					}

@@ -24,14 +24,25 @@
 // other serves on: a successor that crashes, hangs or gives up leaves the
 // predecessor in charge, and a predecessor that crashes or is stopped is
 // passed over. Every step has a deadline. At most one takeover runs at a time,
-// any number of older generations may drain.
+// any number of older generations may drain. A generation that is stopped with
+// no successor refuses what comes after and finishes what it let in.
 //
 // # What is not
 //
 // Connections that a killed process had accepted, or that waited in its
 // sockets, die with it. With a strategy that cannot steer (see package
 // reuseport) a successor is not dark and a small race remains. Requests on
-// established connections are the concern of package drain.
+// established connections are the concern of package drain. A Unix path leads
+// to a killed process until the other has noticed. Of UDP, datagrams are
+// steered, not the connections that a protocol on top may have; and one that
+// arrives in the very moment in which a socket closes may be lost, some one in
+// 100,000 closes.
+//
+// # Other kinds of sockets
+//
+// [Generation.Listen] takes TCP addresses and Unix paths,
+// [Generation.ListenPacket] UDP addresses. What cannot be bound twice is passed
+// from one generation to the next by Config.Files, small state by Config.State.
 //
 // # A service
 //

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,7 @@ type Generation struct {
 	lock    *os.File // held until we lead or gave up
 	control *control
 	command successorCommand
+	notify  *notifier
 
 	inputs     chan input
 	joined     chan struct{} // Listen may be called
@@ -36,13 +38,15 @@ type Generation struct {
 	closeOnce  sync.Once
 	expireOnce sync.Once
 	settleOnce sync.Once
+	stopAsked  atomic.Bool
 
 	mu        sync.Mutex // guards what follows
 	err       error
 	listeners []*listener
-	welcome   message     // of the predecessor
-	upperPeer credentials // of its process, known before its welcome
-	ready     bool        // Ready was called: no more listeners
+	welcome   message        // of the predecessor
+	upperPeer credentials    // of its process, known before its welcome
+	files     map[string]int // descriptors of the predecessor, until Files
+	ready     bool           // Ready was called: no more listeners
 	loop      loopState
 }
 
@@ -87,10 +91,18 @@ func Open(ctx context.Context, cfg Config) (*Generation, error) {
 		g.lock.Close()
 		return nil, err
 	}
+	parent := os.Getppid()
+	if g.notify = newNotifier(cfg.Notify, g.number, g.log); g.notify != nil {
+		go g.notify.run(g)
+	}
 	go g.run()
 	go g.findPredecessor()
 	select {
 	case <-g.joined:
+		g.mu.Lock()
+		predecessor := g.upperPeer.pid
+		g.mu.Unlock()
+		g.notify.startedBy(predecessor == parent)
 		return g, nil
 	case <-g.failed:
 		err = g.Err()
@@ -164,7 +176,11 @@ func (g *Generation) Err() error {
 // Superseded. While a successor takes over, it is asked to take all at once,
 // and we stop when it leads. A successor that is stopped before it leads
 // alone gives everything back to the predecessor.
-func (g *Generation) Stop() { g.post(event{kind: evStop, reason: "it was told to stop"}) }
+func (g *Generation) Stop() {
+	g.stopAsked.Store(true)
+	g.notify.drain(toldToStop)
+	g.post(event{kind: evStop, reason: "it was told to stop"})
+}
 
 // Close ends the generation at once: what is open is closed, the control
 // socket removed. Call it when the application has drained. It is idempotent.
@@ -177,8 +193,10 @@ func (g *Generation) Close() error {
 			l.Close()
 		}
 		g.mu.Unlock() // answers under way need it
+		g.closeFiles()
 		g.control.close()
 		g.unlock()
+		g.notify.close()
 	})
 	return nil
 }

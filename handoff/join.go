@@ -157,6 +157,7 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 	}
 	first, _ := r.Peek(r.Buffered())
 	c := newConversation(conn, peer)
+	c.rights = newRightsReader(conn.(*net.UnixConn))
 	ok := g.do(func() {
 		g.loop.upper, g.loop.upperGen = c, generation
 		if g.loop.m.phase == phaseJoining {
@@ -169,7 +170,7 @@ func (g *Generation) askToTakeOver(conn net.Conn, generation int) (yes bool, sta
 		return false, "", net.ErrClosed
 	}
 	g.log.Info("joining", "predecessor", generation, "predecessor_pid", peer.pid)
-	g.converse(c, &readAhead{Conn: conn, first: first}, g.upperEnd(c, generation))
+	g.converse(c, &readAhead{Reader: c.rights, first: first}, g.upperEnd(c, generation))
 	return true, "", nil
 }
 

@@ -36,15 +36,27 @@ type load struct {
 const loadClients = 16
 
 func startLoad(t *testing.T, addrs ...string) *load {
+	return startClients(t, loadClients, patience, addrs...)
+}
+
+// startClients starts so many, for whom a datagram is lost that is not answered
+// within wait.
+func startClients(t *testing.T, clients int, wait time.Duration, addrs ...string) *load {
 	l := &load{t: t, addrs: addrs, stop: make(chan struct{}), served: map[int]int{}}
-	for i := range loadClients {
+	for i := range clients {
 		addr := addrs[i/2%len(addrs)]
-		l.wg.Go(func() { l.client(addr, i%2 == 0) })
+		l.wg.Go(func() {
+			if network, address := endpoint(addr); network == "unixpacket" || strings.HasPrefix(network, "udp") {
+				l.messages(network, address, wait)
+			} else {
+				l.client(network, address, i%2 == 0)
+			}
+		})
 	}
 	return l
 }
 
-func (l *load) client(addr string, keep bool) {
+func (l *load) client(network, address string, keep bool) {
 	var conn net.Conn
 	var r *bufio.Reader
 	var began time.Time
@@ -62,7 +74,7 @@ func (l *load) client(addr string, keep bool) {
 		generation, closing, err := 0, !keep, error(nil)
 		if conn == nil {
 			began = time.Now()
-			if conn, err = net.DialTimeout("tcp", addr, patience); err == nil {
+			if conn, err = net.DialTimeout(network, address, patience); err == nil {
 				r = bufio.NewReader(conn)
 			}
 		}
@@ -88,6 +100,49 @@ func (l *load) client(addr string, keep bool) {
 			}
 		}
 	}
+}
+
+// messages sends one after the other, each from a socket of its own, and waits
+// for its answer.
+func (l *load) messages(network, address string, wait time.Duration) {
+	for i := 0; ; i++ {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		began := time.Now()
+		generation, err := exchange(network, address, i, wait)
+		l.mu.Lock()
+		if err != nil {
+			l.losses = append(l.losses, loss{began, err})
+		} else {
+			l.served[generation]++
+		}
+		l.mu.Unlock()
+	}
+}
+
+func exchange(network, address string, i int, wait time.Duration) (generation int, err error) {
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(wait))
+	if _, err := fmt.Fprintf(conn, "%d", i); err != nil {
+		return 0, fmt.Errorf("message: %w", err)
+	}
+	b := make([]byte, 100)
+	n, err := conn.Read(b)
+	if err != nil {
+		return 0, fmt.Errorf("message: %w", err)
+	}
+	var answer int
+	if _, err := fmt.Sscan(string(b[:n]), &generation, &answer); err != nil || answer != i {
+		return 0, fmt.Errorf("message %d was answered %q", i, b[:n])
+	}
+	return generation, nil
 }
 
 func ask(conn net.Conn, r *bufio.Reader, keep bool) (generation int, closing bool, err error) {

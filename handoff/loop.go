@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -129,6 +129,7 @@ func (g *Generation) step(e event) {
 	for i, a := range actions {
 		name := before.String() + "/" + a.String()
 		g.cfg.step(g, name+" before")
+		g.notify.before(g, before, a)
 		err := g.perform(a)
 		if i == len(actions)-1 {
 			g.cfg.step(g, name+" after")
@@ -207,6 +208,9 @@ func (g *Generation) fromUpper(in input) {
 		g.step(in.event)
 		return
 	}
+	if in.msg.Type == msgFiles {
+		g.keepFiles(in.msg)
+	}
 	if !known {
 		return
 	}
@@ -268,7 +272,9 @@ func (g *Generation) fromLower(in input) {
 // brokenBy is the event for a line that is no message.
 func (g *Generation) converse(c *conversation, r *readAhead, end func(error) event) {
 	c.start(r, func(m message) {
-		g.put(input{from: c, msg: m})
+		if !g.put(input{from: c, msg: m}) {
+			m.descriptors.close()
+		}
 	}, func(err error) {
 		e := end(err)
 		g.put(input{from: c, event: e})
@@ -277,7 +283,7 @@ func (g *Generation) converse(c *conversation, r *readAhead, end func(error) eve
 
 // readAhead is a connection whose first bytes were read already.
 type readAhead struct {
-	net.Conn
+	io.Reader
 	first []byte
 }
 
@@ -287,7 +293,7 @@ func (r *readAhead) Read(p []byte) (int, error) {
 		r.first = r.first[n:]
 		return n, nil
 	}
-	return r.Conn.Read(p)
+	return r.Reader.Read(p)
 }
 
 // upperEnd tells what the end of our conversation with the predecessor means.

@@ -27,6 +27,7 @@ const (
 	msgHello   messageType = "hello"   // successor: protocol, pid, version
 	msgWelcome messageType = "welcome" // predecessor: generation, listeners, state
 	msgRefused messageType = "refused" // predecessor: reason; the takeover is over, it serves on
+	msgFiles   messageType = "files"   // predecessor, before welcome: names; the descriptors come with the line
 	msgBound   messageType = "bound"   // successor: listeners so far
 	msgAlive   messageType = "alive"   // either, while sharing and in probation
 	msgLeading messageType = "leading" // successor: every group is steered, the link moved
@@ -54,6 +55,9 @@ type message struct {
 	Share      int               `json:"share,omitempty"`
 	Left       int               `json:"left,omitempty"`
 	Reason     string            `json:"reason,omitempty"`
+	Files      []string          `json:"files,omitempty"`
+
+	descriptors descriptors // of Files, in their order
 }
 
 // listenerInfo is a listener as the other side needs to know it.
@@ -84,6 +88,9 @@ func parseMessage(line []byte) (message, error) {
 	}
 	if m.Probation < 0 {
 		return m, fmt.Errorf("%w: probation %v", errMessage, m.Probation)
+	}
+	if len(m.Files) > filesPerLine {
+		return m, fmt.Errorf("%w: %d files in a line, at most %d", errMessage, len(m.Files), filesPerLine)
 	}
 	if n := stateSize(m.State); n > maxState {
 		return m, fmt.Errorf("%w: state of %d bytes, at most %d", errMessage, n, maxState)

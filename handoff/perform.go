@@ -50,6 +50,7 @@ func (g *Generation) perform(a action) error {
 		close(g.joined)
 	case actServing:
 		close(g.serving)
+		g.closeFiles() // what nobody fetched
 		g.log.Info("serving")
 	case actFail:
 		g.fail(failure(a.reason))
@@ -73,6 +74,7 @@ func (g *Generation) perform(a action) error {
 			return 0
 		})
 	case actEmptyAll:
+		g.hide()
 		g.empty(func(l *listener) int { return l.Open() })
 	case actCancel:
 		s.emptyID++
@@ -137,6 +139,7 @@ func (g *Generation) tell(a action) {
 	m := message{Type: a.msg, Reason: a.reason}
 	switch a.msg {
 	case msgWelcome:
+		g.offerFiles()
 		m = g.welcomeMessage()
 	case msgClosed, msgRetired:
 		m.Listeners, _ = g.listenerInfos() // an error: nothing is open
@@ -194,30 +197,51 @@ func (g *Generation) empty(count func(*listener) int) {
 	}()
 }
 
-// closeRound closes the last socket of every listener that has at least most
-// sockets open; with most 1 as often as there are any.
-func (g *Generation) closeRound(most int) error {
-	var errs []error
+// hide lets nobody new come to sockets that close whatever happens. Where that
+// cannot be done, what comes between the last look and the close is lost.
+func (g *Generation) hide() {
 	for _, l := range g.listeners {
-		for l.Open() >= most {
-			g.countRace(l)
-			errs = append(errs, l.CloseLast())
+		if h, ok := l.sockets.(interface{ Hide() error }); ok {
+			if err := h.Hide(); err != nil {
+				g.log.Warn("a socket stays reachable while it is emptied", "listener", l.name, "error", err)
+			}
 		}
 	}
+}
+
+// closeRound closes the last socket of every listener that has at least most
+// sockets open; with most 1 as often as there are any. All listeners wait for
+// the same grace period.
+func (g *Generation) closeRound(most int) error {
+	errs := make([]error, len(g.listeners))
+	var closing sync.WaitGroup
+	for i, l := range g.listeners {
+		g.countRace(l, most)
+		closing.Go(func() {
+			for l.Open() >= most && errs[i] == nil {
+				errs[i] = l.CloseLast()
+			}
+		})
+	}
+	closing.Wait()
 	return errors.Join(errs...)
 }
 
-// countRace notes what came to a socket between the last look and its end,
-// where nothing steers connections elsewhere.
-func (g *Generation) countRace(l *listener) {
-	if l.Strategy().Steers() {
+// countRace notes what came to the sockets that are to be closed since the last
+// look, where nothing steers connections elsewhere.
+func (g *Generation) countRace(l *listener, most int) {
+	if l.group == nil || l.Strategy().Steers() {
 		return
 	}
 	queues, err := l.Queues()
-	if err != nil || len(queues) == 0 {
+	if err != nil || len(queues) < most {
 		return
 	}
-	if n := queues[len(queues)-1].Len; n > 0 {
+	n := 0
+	for _, q := range queues[most-1:] {
+		n += q.Len
+	}
+	if n > 0 {
 		g.loop.left = append(g.loop.left, leftBehind{Listener: l.name, Left: reuseport.Left{Queued: n}})
 		g.log.Warn("closing a socket that connections still come to: the strategy cannot steer", "listener", l.name,
 			"strategy", l.Strategy(), "queued", n)

@@ -174,7 +174,7 @@ func livingGenerations(dir string) []int {
 	var pids []int
 	sockets, _ := filepath.Glob(filepath.Join(dir, "gen-*.sock"))
 	for _, s := range sockets {
-		if st, err := statusOf(dir, filepath.Base(s)); err == nil {
+		if st, err := statusOf(dir, filepath.Base(s)); err == nil && st.PID > 0 {
 			pids = append(pids, st.PID)
 		}
 	}

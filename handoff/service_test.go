@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ const serviceEnv = "GRACEPORT_TEST_SERVICE"
 // serviceConfig is what a generation under test does. Maps are by generation.
 type serviceConfig struct {
 	Dir       string
-	Addrs     []string
+	Addrs     []string // TCP, or others with their network, see endpoint
 	Sockets   map[int]int
 	Strategy  reuseport.Strategy
 	Command   []string
@@ -111,11 +112,29 @@ func runService(config string) error {
 		conns.Server(srv)
 		var addrs []string
 		for _, addr := range c.Addrs {
-			ln, err := g.ListenWith(ctx, "tcp", addr, &handoff.ListenOptions{Sockets: c.Sockets[g.Number()]})
+			network, address := endpoint(addr)
+			if strings.HasPrefix(network, "udp") {
+				conn, err := g.ListenPacket(ctx, network, address)
+				if err != nil {
+					return err
+				}
+				addrs = append(addrs, network+"="+conn.LocalAddr().String())
+				go answerDatagrams(conn, g.Number())
+				continue
+			}
+			o := &handoff.ListenOptions{}
+			if strings.HasPrefix(network, "tcp") {
+				o.Sockets = c.Sockets[g.Number()]
+			}
+			ln, err := g.ListenWith(ctx, network, address, o)
 			if err != nil {
 				return err
 			}
-			addrs = append(addrs, ln.Addr().String())
+			addrs = append(addrs, strings.TrimPrefix(network+"="+ln.Addr().String(), "tcp="))
+			if network == "unixpacket" {
+				go answerMessages(conns.Listener(ln), g.Number())
+				continue
+			}
 			if behaviour != "deaf" { // one that never accepts
 				go srv.Serve(conns.Listener(ln))
 			}
@@ -137,6 +156,46 @@ func runService(config string) error {
 	})
 	fmt.Printf("ended generation=%d error=%v\n", next, err)
 	return err
+}
+
+// endpoint splits an address such as udp=127.0.0.1:53. Without a network it is
+// TCP.
+func endpoint(addr string) (network, address string) {
+	network, address, ok := strings.Cut(addr, "=")
+	if !ok {
+		return "tcp", addr
+	}
+	return network, address
+}
+
+// answerDatagrams sends each datagram back with our number before it.
+func answerDatagrams(conn net.PacketConn, generation int) {
+	buf := make([]byte, 1500)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		conn.WriteTo(fmt.Appendf(nil, "%d %s", generation, buf[:n]), from)
+	}
+}
+
+// answerMessages does the same on connections of one message. HTTP does not fit:
+// net/http reads a byte ahead, which takes the whole message.
+func answerMessages(ln net.Listener, generation int) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			buf := make([]byte, 1500)
+			if n, err := conn.Read(buf); err == nil {
+				conn.Write(fmt.Appendf(nil, "%d %s", generation, buf[:n]))
+			}
+		}()
+	}
 }
 
 // nextGeneration guesses our number before we have joined.

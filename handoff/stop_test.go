@@ -6,6 +6,14 @@ import (
 	"time"
 )
 
+// stopTime is longer than every deadline, with -short and without.
+func stopTime() time.Duration {
+	if testing.Short() {
+		return 2500 * time.Millisecond
+	}
+	return 10 * time.Second
+}
+
 // A process that is stopped at any step, for longer than every deadline, is
 // passed over, and finds its place when it goes on: one generation leads, the
 // other ends, and nothing is lost, for what waits at a stopped process waits.
@@ -24,7 +32,7 @@ func TestStoppedAtEachStep(t *testing.T) {
 			stopped = first
 		}
 		stopped.expect("stopped ")
-		<-time.After(2500 * time.Millisecond)
+		<-time.After(stopTime())
 		stopped.signal(syscall.SIGCONT)
 
 		left := oneIsLeft(t, c.Dir, first, second)

@@ -63,6 +63,32 @@ func awaitExit(pid int, d time.Duration) bool {
 
 func ownerOf(fi fs.FileInfo) int { return int(fi.Sys().(*syscall.Stat_t).Uid) }
 
+// dup is dup(2) with close-on-exec.
+func dup(fd int) (int, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return n, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+}
+
+func rights(d descriptors) []byte { return unix.UnixRights(d...) }
+
+// rightsSpace is the room that n descriptors need in a control message.
+func rightsSpace(n int) int { return unix.CmsgSpace(4 * n) }
+
+// parseRights returns the descriptors in the control messages of one read. Its
+// error says that a message could not be read.
+func parseRights(oob []byte) (d descriptors, err error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	for _, m := range messages {
+		fds, perr := unix.ParseUnixRights(&m)
+		d, err = append(d, fds...), errors.Join(err, perr)
+	}
+	return d, err
+}
+
+// truncated reports whether the kernel dropped control messages: there was no
+// room, or no descriptor left for this process.
+func truncated(flags int) bool { return flags&unix.MSG_CTRUNC != 0 }
+
 // tryLock takes the flock of f without waiting.
 func tryLock(f *os.File) (bool, error) {
 	for {

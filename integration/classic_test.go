@@ -25,7 +25,9 @@ func killLeft(t *testing.T, dir string) {
 		}
 		all, _ := s.Status(context.Background()) // an error: none lives
 		for _, st := range all {
-			syscall.Kill(st.PID, syscall.SIGKILL)
+			if st.PID > 0 { // 0 would be our own process group
+				syscall.Kill(st.PID, syscall.SIGKILL)
+			}
 		}
 	})
 }

@@ -154,3 +154,18 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		<-tick.C
 	}
 }
+
+// install puts a command at a path, as a deployment does: by rename.
+func install(t *testing.T, name, path string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(bin, name))
+	if err == nil {
+		err = os.WriteFile(path+".new", b, 0o755)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -28,6 +28,7 @@ func main() {
 	addr := flag.String("addr", ":8080", "TCP `address` to serve on")
 	dir := flag.String("dir", "", "control `directory`, one per service; its parent must exist")
 	timeout := flag.Duration("drain", 30*time.Second, "how long connections may take to finish")
+	linger := flag.Bool("linger", false, "stay after being replaced, until told to stop: for containers that are restarted when they end")
 	flag.Parse()
 
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -43,7 +44,7 @@ func main() {
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	conns.Server(srv)
 
-	cfg := handoff.Config{Dir: *dir, Logger: log, Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
+	cfg := handoff.Config{Dir: *dir, Linger: *linger, Logger: log, Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		Connections: func() any { return conns.Snapshot() }}
 	err := handoff.Run(context.Background(), cfg, func(ctx context.Context, g *handoff.Generation) error {
 		ln, err := g.Listen(ctx, "tcp", *addr)
