@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+
+	"github.com/graceport/graceport/handoff/sdnotify"
 )
 
 // Run opens a generation, calls serve with it, and acts on signals meanwhile:
@@ -19,16 +21,36 @@ import (
 // and returns. Its context also ends when MaxDraining or a stop with "now"
 // leave no more time to drain. Run returns what serve returned; an error that
 // follows from a stop that was asked for is logged instead.
+//
+// Under a systemd unit with Type=notify, where NOTIFY_SOCKET is set, Run sets
+// Config.Notify: the unit is started when Ready succeeds; a successor that this
+// generation starts becomes its main process when our last socket is closed,
+// and until then the unit reloads; the watchdog is fed; and a drain is given
+// time as long as it lasts, so serve must bound it. A manager that does not
+// listen is logged, and changes nothing.
 func Run(ctx context.Context, cfg Config, serve func(context.Context, *Generation) error) error {
+	if err := cfg.setDefaults(); err != nil {
+		return err
+	}
+	if cfg.Notify == nil {
+		n, err := sdnotify.New()
+		if err != nil {
+			cfg.Logger.Warn("the service manager is not notified", "error", err)
+		}
+		defer n.Close()
+		cfg.Notify = n
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, handledSignals...)
 	defer signal.Stop(signals)
+	whole := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
 	opened := make(chan struct{})
 	var g *Generation
 	stopped := make(chan struct{})
+	returning := make(chan struct{})
 	handled := make(chan struct{})
 	go func() {
 		defer close(handled)
@@ -43,19 +65,22 @@ func Run(ctx context.Context, cfg Config, serve func(context.Context, *Generatio
 					}
 					if stops > 1 || !isClosed(opened) {
 						cancel(fmt.Errorf("%w by %v", ErrStopped, sig))
-						continue
 					}
-					g.Stop()
+					if isClosed(opened) {
+						g.stopOn(stops)
+					}
 				case isClosed(opened):
 					go g.upgradeOn(ctx, sig)
 				}
-			case <-ctx.Done():
+			case <-returning:
 				return
 			}
 		}
 	}()
-	defer func() { <-handled }()
-	defer cancel(nil)
+	defer func() {
+		close(returning)
+		<-handled
+	}()
 
 	opening, err := Open(ctx, cfg)
 	if err != nil {
@@ -75,6 +100,14 @@ func Run(ctx context.Context, cfg Config, serve func(context.Context, *Generatio
 		}
 	}()
 	err = serve(ctx, g)
+	if cfg.Linger && g.wasReplaced() {
+		g.Close()
+		g.log.Info("drained, staying until it is told to stop")
+		select {
+		case <-stopped:
+		case <-whole.Done():
+		}
+	}
 	asked := isClosed(stopped) && (errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled))
 	if err != nil && (asked || errors.Is(context.Cause(ctx), ErrStopped)) {
 		g.log.Warn("stopped as it was asked to", "error", err)
@@ -90,6 +123,21 @@ func isClosed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
+}
+
+// wasReplaced reports whether we have served, and no longer do, without having
+// been told to stop.
+func (g *Generation) wasReplaced() bool {
+	return isClosed(g.serving) && isClosed(g.superseded) && !g.stopAsked.Load()
+}
+
+// stopOn acts on INT, QUIT and TERM, the first or a later one.
+func (g *Generation) stopOn(times int) {
+	if times > 1 {
+		g.expire()
+		return
+	}
+	g.Stop()
 }
 
 // upgradeOn acts on HUP and USR2. A failure is logged by the upgrade; this

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -63,7 +64,9 @@ func (g *Generation) UpgradeWith(ctx context.Context, o *UpgradeOptions) error {
 			g.loop.upgrade = nil
 		}
 	})
+	g.notify.upgrading()
 	if err := g.runUpgrade(ctx, u); err != nil {
+		g.notify.upgradeFailed(err)
 		u.report(Progress{Event: "failed", PID: u.pid(), Reason: err.Error()})
 		return fmt.Errorf("handoff: %w: %w", ErrUpgradeFailed, err)
 	}
@@ -94,10 +97,8 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 		return fmt.Errorf("start the successor: %w", err)
 	}
 	ended := make(chan struct{})
-	go func() {
-		cmd.Wait()
-		close(ended)
-	}()
+	g.notify.started(cmd.Process.Pid)
+	go g.reap(cmd, ended)
 	exited := ended
 	u.started(cmd.Process)
 	u.report(Progress{Event: "started", PID: cmd.Process.Pid})
@@ -139,6 +140,28 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 			return ErrStopped
 		}
 	}
+}
+
+// reap waits for the end of a successor and closes ended. One that dies as the
+// service manager's main process is left for the manager to wait for, or it would
+// never know: it inherits it when we end, which is urgent, for nobody serves.
+func (g *Generation) reap(cmd *exec.Cmd, ended chan struct{}) {
+	if g.notify != nil {
+		awaitChild(cmd.Process.Pid)
+	}
+	if g.notify.handedOverTo(cmd.Process.Pid) && !g.anotherLeads() {
+		g.log.Error("the successor has died, ending for the service to be started again", "successor_pid", cmd.Process.Pid)
+		g.expire()
+		return
+	}
+	cmd.Wait()
+	close(ended)
+}
+
+func (g *Generation) anotherLeads() bool {
+	service := Service{dir: g.dir, Timeout: g.cfg.StepTimeout / 4}
+	all, _ := service.Status(context.Background()) // an error: none lives
+	return slices.ContainsFunc(all, func(st Status) bool { return st.Leader && st.Generation != g.number })
 }
 
 // hosting reports whether a takeover is under way, by that process if pid is
@@ -285,6 +308,9 @@ func (c successorCommand) new() *exec.Cmd {
 	cmd := exec.Command(c.path)
 	cmd.Args = c.args
 	cmd.Dir = c.dir
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, envWatchdogPID+"=") // ours, see watchdogInterval
+	})
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd
 }

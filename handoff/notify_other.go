@@ -1,0 +1,5 @@
+//go:build !linux
+
+package handoff
+
+func awaitChild(int) {}
