@@ -24,7 +24,7 @@ const wholeShare = 10_000
 
 // Range is Count consecutive indices of a group's array, from First.
 //
-// The array is in the order of listen(2). When member i closes, the last
+// The array is in the order of listen(2), for UDP of bind(2). When member i closes, the last
 // member takes slot i.
 type Range struct {
 	First int
