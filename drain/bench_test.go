@@ -19,7 +19,8 @@ func (l instant) Accept() (net.Conn, error) { return l.conn, nil }
 
 type inert struct{ net.Conn }
 
-func (*inert) Close() error { return nil }
+func (*inert) Close() error         { return nil }
+func (*inert) RemoteAddr() net.Addr { return nil }
 
 func BenchmarkAccept(b *testing.B) {
 	bare := instant{conn: &inert{}}

@@ -84,9 +84,10 @@ func (c *client) closed(t testing.TB) {
 // service is an http.Server under a Conns on a loopback listener.
 type service struct {
 	*drain.Conns
-	srv  *http.Server
-	addr string
-	done chan error // what Serve returned
+	srv     *http.Server
+	options drain.ListenerOptions
+	addr    string
+	done    chan error // what Serve returned
 }
 
 func serve(t testing.TB, cfg drain.Config, h http.Handler) *service {
@@ -99,7 +100,7 @@ func serve(t testing.TB, cfg drain.Config, h http.Handler) *service {
 func (s *service) start(t testing.TB, ln net.Listener) {
 	s.addr, s.done = ln.Addr().String(), make(chan error, 1)
 	s.Server(s.srv)
-	go func() { s.done <- s.srv.Serve(s.Listener(ln)) }()
+	go func() { s.done <- s.srv.Serve(s.ListenerWith(ln, s.options)) }()
 	t.Cleanup(func() {
 		s.srv.Close()
 		if err := <-s.done; err != http.ErrServerClosed {

@@ -2,6 +2,7 @@ package drain
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -11,23 +12,34 @@ import (
 	"time"
 )
 
-// conn is a tracked connection.
+// conn is a tracked connection. What it holds is 144 bytes, a size class of the
+// allocator: there may be many.
 type conn struct {
 	net.Conn
-	owner      *Conns
-	prev, next *conn         // guarded by owner.mu
-	fate       outcome       // guarded by owner.mu
-	state      atomic.Uint64 // a stamp
-	closed     atomic.Bool
-	heard      atomic.Bool // bytes were read since this was last cleared
-	http2      atomic.Bool
+	from       *listener
+	prev, next *conn           // guarded by Conns.mu
+	base       context.Context // of its requests, see requestContext
+	accepted   time.Duration   // since Conns.epoch
+	state      atomic.Uint64   // a stamp
+
+	mu             sync.Mutex
+	readDeadline   time.Duration // as the server set it, since Conns.epoch; 0 is none
+	method, target string        // of the last request
+
+	closed atomic.Bool
+	heard  atomic.Bool // bytes were read since this was last cleared
+	http2  atomic.Bool
 
 	// While retiring, the next Read that finds nothing reports io.EOF, so
 	// that whoever serves the connection closes it. See retire.
 	retiring atomic.Bool
 
-	deadlines    sync.Mutex
-	readDeadline time.Time // as the server set it
+	// Neither the server has set a read deadline nor retire.
+	unbounded atomic.Bool
+
+	fate   outcome // guarded by Conns.mu
+	told   bool    // OnDrain was called; the sweeper's
+	warned bool    // OnWarn was called; the sweeper's
 }
 
 var _ net.Conn = (*conn)(nil)
@@ -70,8 +82,9 @@ func (c *conn) Close() error {
 	if !c.closed.CompareAndSwap(false, true) {
 		return nil
 	}
+	c.unbounded.Store(false) // so that SetReadDeadline tells
 	err := c.Conn.Close()
-	c.owner.untrack(c)
+	c.untrack()
 	return err
 }
 
@@ -80,34 +93,56 @@ func (c *conn) Close() error {
 // is there something to read, the connection lives on. Only bytes that are
 // still on the wire can be lost.
 func (c *conn) retire() {
-	c.deadlines.Lock()
-	defer c.deadlines.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.retiring.Store(true)
-	if _, st := c.owner.unstamp(c.state.Load()); c.heard.Load() || !st.waits() {
+	if _, st := c.from.conns.unstamp(c.state.Load()); c.heard.Load() || !st.waits() {
 		c.retiring.Store(false)
 		return
 	}
-	c.Conn.SetReadDeadline(time.Unix(1, 0))
+	c.bound(time.Unix(1, 0))
 }
 
 // reprieve undoes retire.
 func (c *conn) reprieve() {
-	c.deadlines.Lock()
-	defer c.deadlines.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.retiring.Load() {
 		c.retiring.Store(false)
-		c.Conn.SetReadDeadline(c.readDeadline)
+		var t time.Time
+		if c.readDeadline != 0 {
+			t = c.from.conns.epoch.Add(c.readDeadline)
+		}
+		c.bound(t)
 	}
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.deadlines.Lock()
-	defer c.deadlines.Unlock()
-	c.readDeadline = t
+	// net/http clears the deadline several times a request, set or not. Sparing
+	// the locks of that pays for the rest of tracking.
+	if t.IsZero() && c.unbounded.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readDeadline = 0
+	if !t.IsZero() {
+		c.readDeadline = t.Sub(c.from.conns.epoch)
+	}
 	if c.retiring.Load() {
 		return nil // it would undo retire; reprieve sets it
 	}
-	return c.Conn.SetReadDeadline(t)
+	return c.bound(t)
+}
+
+// bound sets the deadline beneath. c.mu is held.
+func (c *conn) bound(t time.Time) error {
+	c.unbounded.Store(false)
+	err := c.Conn.SetReadDeadline(t)
+	if t.IsZero() && err == nil {
+		c.unbounded.Store(true)
+	}
+	return err
 }
 
 func (c *conn) SetDeadline(t time.Time) error {
@@ -117,7 +152,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// outcome tells how the connection ended; owner.mu is held.
+// outcome tells how the connection ended; Conns.mu is held.
 func (c *conn) outcome() outcome {
 	if c.fate == finished && c.retiring.Load() {
 		return idled

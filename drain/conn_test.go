@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/graceport/graceport/drain"
 )
@@ -37,6 +38,30 @@ func TestCloseTwice(t *testing.T) {
 	}
 	if s := conns.Snapshot(); s.Closed.Finished != 1 || s.Open.Active != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A read deadline holds until it is changed, and clearing one that is not set
+// does not hide that the connection is closed.
+func TestReadDeadline(t *testing.T) {
+	nc, peer := accept(t, drain.New(drain.Config{}))
+	b := make([]byte, 1)
+	for range 2 {
+		nc.SetReadDeadline(time.Time{})
+		nc.SetReadDeadline(time.Time{})
+		nc.SetReadDeadline(time.Now().Add(-time.Second))
+		if _, err := nc.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Read: %v", err)
+		}
+		nc.SetDeadline(time.Time{})
+		peer.Write(b)
+		if _, err := nc.Read(b); err != nil {
+			t.Errorf("Read: %v", err)
+		}
+	}
+	nc.Close()
+	if err := nc.SetReadDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("SetReadDeadline after Close: %v", err)
 	}
 }
 

@@ -2,12 +2,11 @@ package drain
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,10 +15,6 @@ const (
 	DefaultTimeout   = 30 * time.Second
 	DefaultIdleGrace = 5 * time.Second
 )
-
-// ErrDraining is the [context.Cause] of a context that ended because draining
-// began.
-var ErrDraining = errors.New("drain: draining")
 
 // Config bounds a drain. Its zero value is ready to use.
 type Config struct {
@@ -34,8 +29,15 @@ type Config struct {
 	// which it does not extend. 0 means DefaultIdleGrace.
 	IdleGrace time.Duration
 
-	// Logger receives one line when draining begins and one when it ends.
-	// nil discards them.
+	// TraceDir is a directory that exists. If it is not "", the runtime's
+	// flight recorder runs while draining, and if the deadline passes, what it
+	// holds is written to a new file there, of about 8 MiB at the most, named
+	// in Report.Trace. A recorder that the service runs already makes it
+	// impossible; that and other errors are logged.
+	TraceDir string
+
+	// Logger receives one line when draining begins and one when it ends, and
+	// errors of tracing. nil discards them.
 	Logger *slog.Logger
 }
 
@@ -43,11 +45,15 @@ type Config struct {
 // them. Its methods may be called at the same time. Make one with [New].
 type Conns struct {
 	timeout, grace time.Duration
+	traceDir       string
 	log            *slog.Logger
 	epoch          time.Time // connection times are kept relative to it
 
 	begun context.Context // ends when draining begins
 	begin context.CancelCauseFunc
+
+	lame  atomic.Bool   // begun has ended
+	turns atomic.Uint64 // given by Turn
 
 	wake   chan struct{} // the last connection or a hook is gone
 	hurry  chan struct{} // closed: the deadline is now
@@ -57,14 +63,14 @@ type Conns struct {
 	mu       sync.Mutex
 	list     conn // sentinel of a ring, oldest first
 	open     int
-	accepted uint64
-	closed   [numOutcomes]uint64
+	stats    []*listenerStats
 	servers  []*server
 	used     bool // a listener or server was ever given
 	hooks    []func(context.Context)
 	hookCtx  context.Context // set when draining begins
 	running  int             // hooks
 	hurried  bool
+	reason   string
 	started  time.Time
 	deadline time.Time
 	ended    time.Time
@@ -73,13 +79,14 @@ type Conns struct {
 // New returns an empty set of connections. It starts no goroutine.
 func New(cfg Config) *Conns {
 	c := &Conns{
-		timeout: cfg.Timeout,
-		grace:   cfg.IdleGrace,
-		log:     cfg.Logger,
-		epoch:   time.Now(),
-		wake:    make(chan struct{}, 1),
-		hurry:   make(chan struct{}),
-		done:    make(chan struct{}),
+		timeout:  cfg.Timeout,
+		grace:    cfg.IdleGrace,
+		traceDir: cfg.TraceDir,
+		log:      cfg.Logger,
+		epoch:    time.Now(),
+		wake:     make(chan struct{}, 1),
+		hurry:    make(chan struct{}),
+		done:     make(chan struct{}),
 	}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
@@ -95,39 +102,19 @@ func New(cfg Config) *Conns {
 	return c
 }
 
-// Listener returns a listener whose accepted connections are tracked until
-// they are closed. A connection that no [http.Server] given to Server serves
-// counts as active all its life, so draining waits for it until the deadline.
-//
-// TLS goes outside, as in tls.NewListener(conns.Listener(ln), cfg) or
-// http.Server.ServeTLS. Draining closes a listener only through its
-// http.Server; any other is its owner's to close.
-func (c *Conns) Listener(ln net.Listener) net.Listener {
-	c.mu.Lock()
-	c.used = true
-	c.mu.Unlock()
-	return &listener{Listener: ln, conns: c}
-}
-
 // Draining returns a channel that is closed when draining begins.
 func (c *Conns) Draining() <-chan struct{} { return c.begun.Done() }
 
-// Context returns a context that ends, with cause ErrDraining, when draining
-// begins. Handlers that have a request's context use the function [Context].
+// Context returns a context that ends when draining begins, with a [*Draining]
+// as its cause. It is for what outlives a request, such as the handler of a
+// hijacked connection; others use the function [Context].
 func (c *Conns) Context() context.Context { return c.begun }
 
-func (c *Conns) draining() bool {
-	select {
-	case <-c.begun.Done():
-		return true
-	default:
-		return false
-	}
-}
+func (c *Conns) draining() bool { return c.lame.Load() }
 
 // Server makes srv's connections part of the drain. Call it before Serve and
-// after setting srv's other fields. It chains Handler, ConnState and
-// BaseContext: the states of connections are followed, responses carry
+// after setting srv's other fields. It chains Handler, ConnState,
+// ConnContext and BaseContext: the states of connections are followed, responses carry
 // Connection: close while draining, and request contexts know c, for
 // [Context]. If TLSNextProto is nil, it is set to net/http's own HTTP/2, so that
 // Drain can say GOAWAY. Drain ends by shutting srv down. Several servers may be

@@ -1,13 +1,20 @@
 package drain
 
-import "context"
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+)
 
 type connsKey struct{}
 
-// Context returns a copy of a request's context that also ends, with cause
-// ErrDraining, when its server begins to drain: for handlers whose response
-// may last longer than draining does, such as event streams. What it governs
-// then has until the drain's deadline to say goodbye. Call cancel when done.
+// Context returns a copy of a request's context that also ends when its server
+// begins to drain, with a [*Draining] as its [context.Cause]: for handlers whose
+// response may last longer than draining does, such as event streams. What it
+// governs then has until the drain's deadline to say goodbye. Call cancel when
+// done.
+//
 // A request's context ends when its handler returns; what outlives the
 // handler, such as a hijacked connection, watches [Conns.Context].
 //
@@ -19,46 +26,43 @@ func Context(ctx context.Context) (_ context.Context, cancel context.CancelFunc)
 	if !ok {
 		return ctx, func() { cause(nil) }
 	}
-	stop := context.AfterFunc(c.begun, func() { cause(ErrDraining) })
+	stop := context.AfterFunc(c.begun, func() { cause(context.Cause(c.begun)) })
 	return ctx, func() { stop(); cause(nil) }
 }
 
-// OnDrain calls f in a goroutine of its own when draining begins, or at once
-// if it has begun. Drain waits for it, like for a connection. ctx ends at the
-// deadline. It is the place for another protocol's own goodbye:
-//
-//	conns.OnDrain(func(ctx context.Context) {
-//		defer context.AfterFunc(ctx, grpcServer.Stop)()
-//		grpcServer.GracefulStop()
-//	})
-func (c *Conns) OnDrain(f func(ctx context.Context)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.hookCtx == nil {
-		c.hooks = append(c.hooks, f)
-		return
-	}
-	c.runHook(f)
+// Turn is like Context, but while all contexts of Context end at the same time,
+// Turn's end evenly spread over the Grace of the listener, or most of what the
+// deadline leaves. It is for handlers whose clients come back at once, such as
+// those of WebSocket and event streams: each says goodbye when it is its turn.
+func Turn(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
+	told, stop := Context(ctx)
+	ctx, cause := context.WithCancelCause(ctx)
+	context.AfterFunc(told, func() {
+		why := context.Cause(told)
+		var d *Draining
+		if !errors.As(why, &d) {
+			cause(why)
+			return
+		}
+		timer := time.AfterFunc(turn(ctx, d), func() { cause(why) })
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() { cause(nil); stop() }
 }
 
-// runHook is called with c.mu held and hookCtx set.
-func (c *Conns) runHook(f func(context.Context)) {
-	c.running++
-	go func() {
-		defer func() {
-			c.mu.Lock()
-			c.running--
-			c.mu.Unlock()
-			c.poke()
-		}()
-		f(c.hookCtx)
-	}()
-}
-
-// poke has a drain look again at what is left.
-func (c *Conns) poke() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+// turn returns how long the next to ask has to wait. The fractions of the
+// multiples of the golden ratio fill an interval evenly, however many there
+// are.
+func turn(ctx context.Context, d *Draining) time.Duration {
+	c, ok := ctx.Value(connsKey{}).(*Conns)
+	if !ok {
+		return 0
 	}
+	grace := c.grace
+	if tc, ok := ctx.Value(connKey{}).(*conn); ok {
+		grace = tc.from.opts.Grace
+	}
+	window := max(0, min(grace, time.Until(d.Deadline)*19/20))
+	_, fraction := math.Modf(float64(c.turns.Add(1)) * math.Phi)
+	return time.Duration(fraction * float64(window))
 }

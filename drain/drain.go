@@ -5,22 +5,36 @@ import (
 	"time"
 )
 
-// stuck bounds the wait for servers and hooks after everything was closed by
-// force. A listener whose Accept outlives its Close can hold up a server.
-const stuck = 250 * time.Millisecond
+// DrainOptions are for [Conns.DrainWith].
+type DrainOptions struct {
+	// Reason is what handlers, hooks, snapshots and the report are told, for
+	// instance "upgrade".
+	Reason string
+}
 
-// Drain lets the connections finish, closes the rest at the deadline, and
-// reports. It returns when nothing is left, so at once if nothing was open.
-//
-// The end of ctx brings the deadline forward to now. Calling Drain again, also
-// at the same time, waits for and returns the same report; the first of their
-// contexts to end counts. Handlers whose connections were closed by force may
-// still be running afterwards.
+// Drain is DrainWith without options.
 func (c *Conns) Drain(ctx context.Context) *Report {
+	return c.DrainWith(ctx, DrainOptions{})
+}
+
+// DrainWith lets the connections finish, closes the rest at the deadline, and
+// reports. It returns when nothing is left, so at once if nothing was open.
+// [Report.Err] tells whether the deadline passed.
+//
+// The deadline is Config.Timeout from now, or that of ctx if it comes first.
+// The end of ctx brings it forward to now. Draining again, also at the same
+// time, waits for and returns the same report; the first options count, and
+// the first of the contexts to end. Handlers whose connections were closed by
+// force may still be running afterwards.
+func (c *Conns) DrainWith(ctx context.Context, opts DrainOptions) *Report {
 	c.mu.Lock()
 	if c.started.IsZero() {
+		c.reason = opts.Reason
 		c.started = time.Now()
 		c.deadline = c.started.Add(c.timeout)
+		if at, ok := ctx.Deadline(); ok && at.Before(c.deadline) {
+			c.deadline = at
+		}
 		go c.run(context.WithoutCancel(ctx))
 	}
 	c.mu.Unlock()
@@ -43,12 +57,15 @@ func (c *Conns) Drain(ctx context.Context) *Report {
 func (c *Conns) run(ctx context.Context) {
 	ctx, cancel := context.WithDeadline(ctx, c.deadline)
 	defer cancel()
-	r := &Report{Started: c.started}
+	r := &Report{Reason: c.reason, Started: c.started, Deadline: c.deadline}
+	record := c.startRecorder(ctx)
 
 	c.mu.Lock()
 	r.Open = c.open
-	accepted, closed := c.accepted, c.closed
-	c.begin(ErrDraining)
+	accepted, closed := c.totals()
+	why := &Draining{Reason: c.reason, Deadline: c.deadline}
+	c.lame.Store(true)
+	c.begin(why)
 	c.hookCtx = ctx
 	for _, f := range c.hooks {
 		c.runHook(f)
@@ -59,32 +76,41 @@ func (c *Conns) run(ctx context.Context) {
 		}
 	}
 	c.mu.Unlock()
-	c.log.InfoContext(ctx, "draining", "connections", r.Open, "deadline", c.deadline)
+	c.log.InfoContext(ctx, "draining", "reason", c.reason, "connections", r.Open, "deadline", c.deadline)
 
-	if !c.wait(ctx) {
+	if c.wait(ctx, why) {
+		record.stop()
+	} else {
 		r.TimedOut = true
 		cancel()
+		trace := record.write(ctx) // while the rest is closed, not before
 		r.Left = c.force()
+		select {
+		case r.Trace = <-trace:
+		case <-time.After(traceTime):
+			c.log.ErrorContext(ctx, "drain: the trace is not written in time")
+		}
 	}
 
 	c.mu.Lock()
 	c.ended = time.Now()
 	r.Seconds = c.ended.Sub(c.started).Seconds()
-	r.Accepted = c.accepted - accepted
-	r.Closed = outcomes(c.closed, closed)
+	a, z := c.totals()
+	r.Accepted, r.Closed = a-accepted, outcomes(z, closed)
 	c.report = r
 	c.mu.Unlock()
 	c.log.InfoContext(ctx, "drained", "seconds", r.Seconds, "finished", r.Closed.Finished,
-		"idle", r.Closed.Idle, "hijacked", r.Closed.Hijacked, "forced", r.Closed.Forced)
+		"idle", r.Closed.Idle, "cut", r.Closed.Cut, "forced", r.Closed.Forced)
 	close(c.done)
 }
 
 // wait reports whether everything ended before the deadline.
-func (c *Conns) wait(ctx context.Context) bool {
-	s := &sweeper{conns: c}
+func (c *Conns) wait(ctx context.Context, why *Draining) bool {
+	s := newSweeper(c, why)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		woken := false
 		select {
 		case <-ctx.Done():
 			return false
@@ -92,23 +118,26 @@ func (c *Conns) wait(ctx context.Context) bool {
 			return false
 		case <-timer.C:
 		case <-c.wake:
+			woken = true
 		}
 		if ctx.Err() != nil {
 			return false // what ended just now ended because of that
 		}
 		now := time.Now()
-		c.mu.Lock()
-		s.look(now)
-		if !s.waiting {
-			c.shutdown(ctx)
+		if woken || !now.Before(s.lookAt) {
+			c.mu.Lock()
+			s.look(now)
+			if !s.waiting {
+				c.shutdown(ctx)
+			}
+			over := c.open == 0 && c.running == 0 && !s.waiting && c.down()
+			c.mu.Unlock()
+			if over {
+				return true
+			}
+			s.lookAt = now.Add(s.pause(now))
 		}
-		over := c.open == 0 && c.running == 0 && !s.waiting && c.down()
-		c.mu.Unlock()
-		if over {
-			return true
-		}
-		s.act(now)
-		timer.Reset(max(sweepEvery, 10*time.Since(now)))
+		timer.Reset(time.Until(s.act(now)))
 	}
 }
 
@@ -138,36 +167,4 @@ func (c *Conns) down() bool {
 		}
 	}
 	return true
-}
-
-// force closes everything and returns who was left.
-func (c *Conns) force() (left []ConnInfo) {
-	now := time.Now()
-	c.mu.Lock()
-	servers := c.servers
-	var rest []*conn
-	for tc := c.list.next; tc != &c.list; tc = tc.next {
-		tc.fate = forced
-		rest = append(rest, tc)
-		if len(left) < maxLeft {
-			left = append(left, c.info(tc, now))
-		}
-	}
-	c.mu.Unlock()
-
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		for _, tc := range rest {
-			tc.Close()
-		}
-		for _, s := range servers {
-			s.Close()
-		}
-	}()
-	select {
-	case <-closed:
-	case <-time.After(stuck):
-	}
-	return left
 }

@@ -96,6 +96,7 @@ func (c *client2) end(t *testing.T) {
 // serve2 serves HTTP/2 over TLS or, dial's way to it, without.
 func serve2(t *testing.T, plain bool, s *service) (dial func() net.Conn) {
 	ln := listen(t)
+	s.addr = ln.Addr().String()
 	connect := func() net.Conn {
 		nc, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {

@@ -38,11 +38,14 @@ type (
 )
 
 func (l *lameDuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if tc, ok := r.Context().Value(connKey{}).(*conn); ok && tc.from.conns == l.conns {
+		tc.asks(r)
+	}
 	switch t := w.(type) {
 	case common1:
-		w = &response1{response{t, l.conns}, t}
+		w = &response1{response[common1]{t, l.conns}}
 	case common2:
-		w = &response2{response{t, l.conns}, t}
+		w = &response2{response[common2]{t, l.conns}}
 	}
 	l.handler.ServeHTTP(w, r)
 	// A handler that wrote nothing has sent no header yet.
@@ -59,51 +62,52 @@ func sayClose(h http.Header) {
 }
 
 // response sets the header at the last moment, when it is sent.
-type response struct {
-	common
+type response[W common] struct {
+	w     W
 	conns *Conns
 }
 
-func (w *response) closing() {
+func (w *response[W]) closing() {
 	if w.conns.draining() {
-		sayClose(w.Header())
+		sayClose(w.w.Header())
 	}
 }
 
-func (w *response) WriteHeader(code int) {
+func (w *response[W]) Header() http.Header { return w.w.Header() }
+
+func (w *response[W]) WriteHeader(code int) {
 	if code >= 200 {
 		w.closing()
 	}
-	w.common.WriteHeader(code)
+	w.w.WriteHeader(code)
 }
 
-func (w *response) Write(p []byte) (int, error) {
+func (w *response[W]) Write(p []byte) (int, error) {
 	w.closing()
-	return w.common.Write(p)
+	return w.w.Write(p)
 }
 
-func (w *response) WriteString(s string) (int, error) {
+func (w *response[W]) WriteString(s string) (int, error) {
 	w.closing()
-	return w.common.WriteString(s)
+	return w.w.WriteString(s)
 }
 
-func (w *response) Flush() {
+func (w *response[W]) Flush() {
 	w.closing()
-	w.common.Flush()
+	w.w.Flush()
 }
 
-func (w *response) FlushError() error {
+func (w *response[W]) FlushError() error {
 	w.closing()
-	return w.common.FlushError()
+	return w.w.FlushError()
 }
+
+func (w *response[W]) CloseNotify() <-chan bool { return w.w.CloseNotify() }
 
 // Unwrap serves http.ResponseController.
-func (w *response) Unwrap() http.ResponseWriter { return w.common }
+func (w *response[W]) Unwrap() http.ResponseWriter { return w.w }
 
-type response1 struct {
-	response
-	w common1
-}
+type response1 struct{ response[common1] }
 
 func (w *response1) ReadFrom(r io.Reader) (int64, error) {
 	w.closing()
@@ -112,10 +116,7 @@ func (w *response1) ReadFrom(r io.Reader) (int64, error) {
 
 func (w *response1) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.w.Hijack() }
 
-type response2 struct {
-	response
-	w common2
-}
+type response2 struct{ response[common2] }
 
 func (w *response2) Push(target string, opts *http.PushOptions) error {
 	return w.w.Push(target, opts)

@@ -43,9 +43,12 @@ func (p *pipes) dial() *client {
 	return &client{ours, bufio.NewReader(ours)}
 }
 
+func newService(cfg drain.Config, h http.Handler) (*service, *pipes) {
+	return &service{Conns: drain.New(cfg), srv: &http.Server{Handler: h}}, newPipes()
+}
+
 func servePipes(t *testing.T, cfg drain.Config, h http.Handler) (*service, *pipes) {
-	p := newPipes()
-	s := &service{Conns: drain.New(cfg), srv: &http.Server{Handler: h}}
+	s, p := newService(cfg, h)
 	s.start(t, p)
 	return s, p
 }

@@ -10,15 +10,12 @@ import (
 // by itself.
 var ErrDeadline = errors.New("drain: deadline passed")
 
-// maxLeft bounds Report.Left.
-const maxLeft = 32
-
 type outcome uint8
 
 const (
 	finished outcome = iota
 	idled
-	spread
+	cut
 	forced
 	numOutcomes
 )
@@ -29,23 +26,19 @@ type Outcomes struct {
 	Finished uint64 `json:"finished"`
 	// Idle sent no request for IdleGrace, so draining closed them.
 	Idle uint64 `json:"idle"`
-	// Hijacked outlasted IdleGrace, so draining closed them in their turn.
-	Hijacked uint64 `json:"hijacked"`
+	// Cut were long-lived, so draining closed them before the deadline, as
+	// their listener's Policy says: in their turn, or at once.
+	Cut uint64 `json:"cut"`
 	// Forced were there at the deadline.
 	Forced uint64 `json:"forced"`
 }
 
-// ConnInfo describes an open connection.
-type ConnInfo struct {
-	State   string  `json:"state"`       // new, active, idle or hijacked
-	Seconds float64 `json:"age_seconds"` // since the state began
-	Remote  string  `json:"remote"`      // the peer's address
-}
-
 // Report tells how a drain went.
 type Report struct {
-	Started time.Time `json:"started"`
-	Seconds float64   `json:"seconds"` // how long it took
+	Reason   string    `json:"reason,omitempty"` // as given in DrainOptions
+	Started  time.Time `json:"started"`
+	Deadline time.Time `json:"deadline"`
+	Seconds  float64   `json:"seconds"` // how long it took
 
 	Open     int      `json:"open"`     // connections when it began
 	Accepted uint64   `json:"accepted"` // connections accepted since
@@ -56,8 +49,13 @@ type Report struct {
 	TimedOut bool `json:"timed_out"`
 
 	// Left are the connections that were closed by force, the first to be
-	// accepted first. Of more than 32, only so many are listed.
+	// accepted first. Of more than ten, only so many are listed; Closed.Forced
+	// counts all.
 	Left []ConnInfo `json:"left,omitempty"`
+
+	// Trace is the execution trace that was written because the deadline
+	// passed, a file in Config.TraceDir for go tool trace.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Err returns nil, or an error that matches ErrDeadline if the drain timed out.
@@ -73,16 +71,7 @@ func outcomes(now, before [numOutcomes]uint64) Outcomes {
 	return Outcomes{
 		Finished: now[finished] - before[finished],
 		Idle:     now[idled] - before[idled],
-		Hijacked: now[spread] - before[spread],
+		Cut:      now[cut] - before[cut],
 		Forced:   now[forced] - before[forced],
 	}
-}
-
-func (c *Conns) info(tc *conn, now time.Time) ConnInfo {
-	since, st := c.unstamp(tc.state.Load())
-	i := ConnInfo{State: st.String(), Seconds: now.Sub(since).Seconds()}
-	if a := tc.RemoteAddr(); a != nil {
-		i.Remote = a.String()
-	}
-	return i
 }

@@ -44,7 +44,7 @@ func TestRetireInterruptsRead(t *testing.T) {
 		t.Errorf("Read: %v, want EOF", err)
 	}
 	tc.Close()
-	if n := tc.owner.Snapshot().Closed; n != (Outcomes{Idle: 1}) {
+	if n := tc.from.conns.Snapshot().Closed; n != (Outcomes{Idle: 1}) {
 		t.Errorf("closed %+v", n)
 	}
 }
@@ -71,7 +71,7 @@ func TestRetireSparesWhatWaitsInTheKernel(t *testing.T) {
 		t.Errorf("Read: %q, %v", b[:n], err)
 	}
 	tc.Close()
-	if n := tc.owner.Snapshot().Closed; n != (Outcomes{Finished: 1}) {
+	if n := tc.from.conns.Snapshot().Closed; n != (Outcomes{Finished: 1}) {
 		t.Errorf("closed %+v", n)
 	}
 }
@@ -87,10 +87,22 @@ func TestRetireSparesWhatWasRead(t *testing.T) {
 		t.Error("retires a connection that has read part of a request")
 	}
 	tc.heard.Store(false)
-	tc.state.Store(tc.owner.stamp(stateActive))
+	tc.state.Store(tc.from.conns.stamp(stateActive))
 	tc.retire()
 	if tc.retiring.Load() {
 		t.Error("retires an active connection")
+	}
+}
+
+// Clearing the deadline, as net/http does again and again, does not undo it.
+func TestRetireAfterClear(t *testing.T) {
+	tc, _ := pair(t)
+	tc.SetReadDeadline(time.Time{})
+	tc.SetReadDeadline(time.Time{})
+	tc.retire()
+	tc.SetReadDeadline(time.Time{})
+	if _, err := tc.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("Read: %v, want EOF", err)
 	}
 }
 

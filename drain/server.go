@@ -37,6 +37,17 @@ func (c *Conns) attach(srv *http.Server) *server {
 		}
 		return context.WithValue(ctx, connsKey{}, c)
 	}
+
+	withConn := srv.ConnContext
+	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		if tc := tracked(nc); tc != nil && tc.from.conns == c {
+			tc.base, ctx = ctx, (*requestContext)(tc)
+		}
+		if withConn != nil {
+			ctx = withConn(ctx, nc)
+		}
+		return ctx
+	}
 	return &server{Server: srv, goaway: goaway(srv)}
 }
 
@@ -44,7 +55,7 @@ func (c *Conns) attach(srv *http.Server) *server {
 // are left to Shutdown.
 func (c *Conns) connState(nc net.Conn, st http.ConnState) {
 	tc := tracked(nc)
-	if tc == nil || tc.owner != c {
+	if tc == nil || tc.from.conns != c {
 		return
 	}
 	// Active follows the handshake, so asking for its result does not block.

@@ -76,9 +76,10 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"started":"0001-01-01T00:00:00Z","seconds":1.5,"open":0,"accepted":0,` +
-		`"closed":{"finished":0,"idle":0,"hijacked":0,"forced":0},"timed_out":true,` +
-		`"left":[{"state":"active","age_seconds":2,"remote":""}]}`
+	want := `{"started":"0001-01-01T00:00:00Z","deadline":"0001-01-01T00:00:00Z","seconds":1.5,"open":0,` +
+		`"accepted":0,"closed":{"finished":0,"idle":0,"cut":0,"forced":0},"timed_out":true,` +
+		`"left":[{"remote":"","accepted":"0001-01-01T00:00:00Z","state":"active","age_seconds":2,` +
+		`"bytes_in":0,"bytes_out":0,"idle_seconds":0}]}`
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
 	}
@@ -89,7 +90,7 @@ func TestJSON(t *testing.T) {
 
 	b, err = json.Marshal(drain.New(drain.Config{}).Snapshot())
 	want = `{"open":{"new":0,"active":0,"idle":0,"hijacked":0},"accepted":0,` +
-		`"closed":{"finished":0,"idle":0,"hijacked":0,"forced":0},"draining":false}`
+		`"closed":{"finished":0,"idle":0,"cut":0,"forced":0},"draining":false}`
 	if err != nil || string(b) != want {
 		t.Errorf("got  %s, %v\nwant %s", b, err, want)
 	}

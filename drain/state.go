@@ -34,8 +34,10 @@ func (s connState) waits() bool { return s == stateNew || s == stateIdle }
 // A stamp is a state and the microseconds from epoch to when it began, in one
 // word: a busy connection changes state twice a request and must not queue for
 // a lock that all connections share.
-func (c *Conns) stamp(s connState) uint64 {
-	return uint64(time.Since(c.epoch).Microseconds())<<8 | uint64(s)
+func (c *Conns) stamp(s connState) uint64 { return stamped(time.Since(c.epoch), s) }
+
+func stamped(since time.Duration, s connState) uint64 {
+	return uint64(since.Microseconds())<<8 | uint64(s)
 }
 
 func (c *Conns) unstamp(v uint64) (since time.Time, s connState) {
@@ -46,6 +48,9 @@ func (c *Conns) unstamp(v uint64) (since time.Time, s connState) {
 func (c *Conns) changed(tc *conn, to http.ConnState) {
 	switch to {
 	case http.StateNew:
+		if l := tc.from; !l.http.Load() {
+			l.http.Store(true)
+		}
 		tc.state.Store(c.stamp(stateNew))
 	case http.StateActive:
 		tc.state.Store(c.stamp(stateActive))

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/graceport/graceport/handoff"
 )
@@ -172,7 +173,7 @@ func TestShareRollbackAndStop(t *testing.T) {
 	var table string
 	eventually(t, "status shows the connection that drains", func() bool {
 		table, _, _ = run(t, "graceport", "status", dir)
-		return strings.Contains(table, "draining") && strings.Contains(table, "1 active") && strings.Contains(table, "is active for")
+		return strings.Contains(table, "draining") && strings.Contains(table, "1 active") && strings.Contains(table, " active for ") && strings.Contains(table, "POST /hello")
 	})
 	do("stop", "-generation", fmt.Sprint(generation), "-now", dir)
 	gone(t, next)
@@ -184,7 +185,10 @@ func TestShareRollbackAndStop(t *testing.T) {
 	for drawn := 0; drawn < 2; {
 		select {
 		case line := <-watch.lines:
-			if strings.Contains(line, "GENERATION") {
+			if n := utf8.RuneCountInString(strings.TrimPrefix(line, "\x1b[H\x1b[2J")); n > 80 {
+				t.Errorf("%d columns: %q", n, line)
+			}
+			if strings.HasPrefix(line, "\x1b[H\x1b[2JGEN") {
 				drawn++
 			}
 		case <-time.After(patience):

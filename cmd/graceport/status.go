@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -23,7 +24,10 @@ func statusCommand() *command {
 		help: `Show every living generation of the service whose control directory is DIR, the
 newest first: its state, what it listens on, what waits in its accept queues,
 its connections by state, and how long it may still drain. A * marks the
-leader. A generation that is "silent" has a socket but does not answer.
+leader. A generation that is "silent" has a socket but does not answer. Of one
+that drains, the ten oldest connections and the slowest follow, with their last
+requests.
+With -watch the lines are cut to 80 columns.
 
 Examples:
   graceport status /run/hello
@@ -74,25 +78,52 @@ func printStatus(ctx context.Context, w io.Writer, service *handoff.Service, asJ
 		e.SetIndent("", "  ")
 		return e.Encode(all)
 	}
-	return statusTable(w, all, time.Now())
+	var table strings.Builder
+	if err := statusTable(&table, all, time.Now()); err != nil {
+		return err
+	}
+	text := table.String()
+	if redraw {
+		text = cut(text)
+	}
+	_, err = io.WriteString(w, text)
+	return err
+}
+
+// columns is the width of a terminal that one can rely on.
+const columns = 80
+
+// cut shortens long lines.
+func cut(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if r := []rune(strings.TrimSuffix(line, "\n")); len(r) > columns {
+			line = string(r[:columns-1]) + "…\n"
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 func statusTable(w io.Writer, all []handoff.Status, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "GENERATION\tPID\tVERSION\tSTATE\tAGE\tLISTENERS\tQUEUE\tCONNECTIONS\tDEADLINE")
+	fmt.Fprintln(t, "GEN\tPID\tVERSION\tSTATE\tAGE\tQUEUE\tCONNECTIONS\tDEADLINE")
 	for _, st := range all {
 		mark := ""
 		if st.Leader {
 			mark = "*"
 		}
 		connections, deadline := connectionColumns(st, now)
-		fmt.Fprintf(t, "%d%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", st.Generation, mark, st.PID, or(st.Version, "-"), state(st),
-			age(st.Started, now), listeners(st), queue(st), connections, deadline)
+		fmt.Fprintf(t, "%d%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", st.Generation, mark, st.PID, or(st.Version, "-"), state(st),
+			age(st.Started, now), queue(st), connections, deadline)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, st := range all {
+		if len(st.Listeners) > 0 {
+			fmt.Fprintf(w, "generation %d: listens on %s\n", st.Generation, listeners(st))
+		}
 		if st.Error != "" {
 			fmt.Fprintf(w, "generation %d: %s\n", st.Generation, st.Error)
 		}
@@ -101,12 +132,29 @@ func statusTable(w io.Writer, all []handoff.Status, now time.Time) error {
 				st.Generation, left.Listener, left.Queued, left.HalfOpen)
 		}
 		if s, ok := snapshot(st); ok && s.Draining {
-			for _, c := range s.Slowest {
-				fmt.Fprintf(w, "generation %d: %s is %s for %.1f s\n", st.Generation, c.Remote, c.State, c.Seconds)
+			shown := map[string]bool{}
+			for _, c := range slices.Concat(s.Oldest, s.Slowest) {
+				if !shown[c.Remote] {
+					fmt.Fprintf(w, "generation %d: %s\n", st.Generation, connection(c, now))
+				}
+				shown[c.Remote] = true
 			}
 		}
 	}
 	return nil
+}
+
+// connection tells who is left, since when, doing what.
+func connection(c drain.ConnInfo, now time.Time) string {
+	s := fmt.Sprintf("%s %s for %.1f s", c.Remote, c.State, c.Seconds)
+	if c.Request != "" {
+		s += ", " + c.Request
+	}
+	s += fmt.Sprintf(", accepted %s ago, %d B in, %d B out, idle %.1f s", age(c.Accepted, now), c.BytesIn, c.BytesOut, c.IdleSeconds)
+	if c.Listener != "" {
+		s += ", on " + c.Listener
+	}
+	return s
 }
 
 func state(st handoff.Status) string {
@@ -120,6 +168,9 @@ func listeners(st handoff.Status) string {
 	var out []string
 	for _, l := range st.Listeners {
 		s := l.Address
+		if !strings.HasPrefix(l.Network, "tcp") {
+			s = l.Network + " " + s
+		}
 		if n := len(l.Queues); n != 1 {
 			s += fmt.Sprintf(" (%d sockets)", n)
 		}

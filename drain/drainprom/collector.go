@@ -1,6 +1,7 @@
 package drainprom
 
 import (
+	"sync"
 	"time"
 
 	"github.com/graceport/graceport/drain"
@@ -12,7 +13,10 @@ import (
 type collector struct {
 	conns *drain.Conns
 
-	open, accepted, closed, draining, seconds, start, deadline *prometheus.Desc
+	open, accepted, closed, draining, start, deadline *prometheus.Desc
+
+	duration prometheus.Histogram
+	once     sync.Once // of the drain's end
 }
 
 var _ prometheus.Collector = (*collector)(nil)
@@ -26,18 +30,24 @@ func NewCollector(c *drain.Conns) prometheus.Collector {
 	}
 	return &collector{
 		conns:    c,
-		open:     desc("connections", "Open connections by state.", "state"),
-		accepted: desc("connections_accepted_total", "Connections accepted."),
-		closed:   desc("connections_closed_total", "Connections closed, by how they ended.", "outcome"),
+		open:     desc("connections", "Open connections by listener and state.", "listener", "state"),
+		accepted: desc("connections_accepted_total", "Connections accepted.", "listener"),
+		closed:   desc("connections_closed_total", "Connections closed, by why they ended.", "listener", "reason"),
 		draining: desc("draining", "Whether connections are being drained."),
-		seconds:  desc("drain_seconds", "How long draining has lasted, or took."),
 		start:    desc("drain_start_timestamp_seconds", "When draining began, in Unix time."),
 		deadline: desc("drain_deadline_timestamp_seconds", "When connections that are left are closed by force, in Unix time."),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:                           "graceport_drain_duration_seconds",
+			Help:                           "How long draining took.",
+			Buckets:                        []float64{0.01, 0.1, 1, 5, 10, 30, 60, 300, 1800, 3600, 4 * 3600},
+			NativeHistogramBucketFactor:    1.1,
+			NativeHistogramMaxBucketNumber: 100,
+		}),
 	}
 }
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.open, c.accepted, c.closed, c.draining, c.seconds, c.start, c.deadline} {
+	for _, d := range []*prometheus.Desc{c.open, c.accepted, c.closed, c.draining, c.start, c.deadline, c.duration.Desc()} {
 		ch <- d
 	}
 }
@@ -51,37 +61,31 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 
-	gauge(c.open, float64(s.Open.New), "new")
-	gauge(c.open, float64(s.Open.Active), "active")
-	gauge(c.open, float64(s.Open.Idle), "idle")
-	gauge(c.open, float64(s.Open.Hijacked), "hijacked")
-	counter(c.accepted, s.Accepted)
-	counter(c.closed, s.Closed.Finished, "finished")
-	counter(c.closed, s.Closed.Idle, "idle")
-	counter(c.closed, s.Closed.Hijacked, "hijacked")
-	counter(c.closed, s.Closed.Forced, "forced")
-
-	if s.Draining {
-		gauge(c.draining, 1)
-	} else {
-		gauge(c.draining, 0)
+	for _, l := range s.Listeners {
+		gauge(c.open, float64(l.Open.New), l.Name, "new")
+		gauge(c.open, float64(l.Open.Active), l.Name, "active")
+		gauge(c.open, float64(l.Open.Idle), l.Name, "idle")
+		gauge(c.open, float64(l.Open.Hijacked), l.Name, "hijacked")
+		counter(c.accepted, l.Accepted, l.Name)
+		counter(c.closed, l.Closed.Finished, l.Name, "finished")
+		counter(c.closed, l.Closed.Idle, l.Name, "idle")
+		counter(c.closed, l.Closed.Cut, l.Name, "cut")
+		counter(c.closed, l.Closed.Forced, l.Name, "forced")
 	}
-	gauge(c.seconds, lasted(s).Seconds())
+
+	draining := 0.0
+	if s.Draining {
+		draining = 1
+	}
+	gauge(c.draining, draining)
 	if !s.Started.IsZero() {
 		gauge(c.start, unix(s.Started))
 		gauge(c.deadline, unix(s.Deadline))
 	}
-}
-
-// lasted is 0 before draining.
-func lasted(s drain.Snapshot) time.Duration {
-	switch {
-	case s.Started.IsZero():
-		return 0
-	case s.Ended.IsZero():
-		return time.Since(s.Started)
+	if !s.Ended.IsZero() {
+		c.once.Do(func() { c.duration.Observe(s.Ended.Sub(s.Started).Seconds()) })
 	}
-	return s.Ended.Sub(s.Started)
+	ch <- c.duration
 }
 
 func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1e3 }

@@ -23,24 +23,30 @@ func (pipes) Accept() (net.Conn, error) {
 }
 
 const before = `
-# HELP graceport_connections Open connections by state.
+# HELP graceport_connections Open connections by listener and state.
 # TYPE graceport_connections gauge
-graceport_connections{state="active"} 2
-graceport_connections{state="hijacked"} 0
-graceport_connections{state="idle"} 0
-graceport_connections{state="new"} 0
+graceport_connections{listener="",state="active"} 2
+graceport_connections{listener="",state="hijacked"} 0
+graceport_connections{listener="",state="idle"} 0
+graceport_connections{listener="",state="new"} 0
+graceport_connections{listener="ssh",state="active"} 1
+graceport_connections{listener="ssh",state="hijacked"} 0
+graceport_connections{listener="ssh",state="idle"} 0
+graceport_connections{listener="ssh",state="new"} 0
 # HELP graceport_connections_accepted_total Connections accepted.
 # TYPE graceport_connections_accepted_total counter
-graceport_connections_accepted_total 3
-# HELP graceport_connections_closed_total Connections closed, by how they ended.
+graceport_connections_accepted_total{listener=""} 3
+graceport_connections_accepted_total{listener="ssh"} 1
+# HELP graceport_connections_closed_total Connections closed, by why they ended.
 # TYPE graceport_connections_closed_total counter
-graceport_connections_closed_total{outcome="finished"} 1
-graceport_connections_closed_total{outcome="forced"} 0
-graceport_connections_closed_total{outcome="hijacked"} 0
-graceport_connections_closed_total{outcome="idle"} 0
-# HELP graceport_drain_seconds How long draining has lasted, or took.
-# TYPE graceport_drain_seconds gauge
-graceport_drain_seconds 0
+graceport_connections_closed_total{listener="",reason="finished"} 1
+graceport_connections_closed_total{listener="",reason="forced"} 0
+graceport_connections_closed_total{listener="",reason="cut"} 0
+graceport_connections_closed_total{listener="",reason="idle"} 0
+graceport_connections_closed_total{listener="ssh",reason="finished"} 0
+graceport_connections_closed_total{listener="ssh",reason="forced"} 0
+graceport_connections_closed_total{listener="ssh",reason="cut"} 0
+graceport_connections_closed_total{listener="ssh",reason="idle"} 0
 # HELP graceport_draining Whether connections are being drained.
 # TYPE graceport_draining gauge
 graceport_draining 0
@@ -51,9 +57,6 @@ const during = `
 # HELP graceport_drain_deadline_timestamp_seconds When connections that are left are closed by force, in Unix time.
 # TYPE graceport_drain_deadline_timestamp_seconds gauge
 graceport_drain_deadline_timestamp_seconds 9.4668483e+08
-# HELP graceport_drain_seconds How long draining has lasted, or took.
-# TYPE graceport_drain_seconds gauge
-graceport_drain_seconds 10
 # HELP graceport_drain_start_timestamp_seconds When draining began, in Unix time.
 # TYPE graceport_drain_start_timestamp_seconds gauge
 graceport_drain_start_timestamp_seconds 9.466848e+08
@@ -63,15 +66,16 @@ graceport_draining 1
 `
 
 const after = `
-# HELP graceport_connections_closed_total Connections closed, by how they ended.
+# HELP graceport_connections_closed_total Connections closed, by why they ended.
 # TYPE graceport_connections_closed_total counter
-graceport_connections_closed_total{outcome="finished"} 1
-graceport_connections_closed_total{outcome="forced"} 2
-graceport_connections_closed_total{outcome="hijacked"} 0
-graceport_connections_closed_total{outcome="idle"} 0
-# HELP graceport_drain_seconds How long draining has lasted, or took.
-# TYPE graceport_drain_seconds gauge
-graceport_drain_seconds 30
+graceport_connections_closed_total{listener="",reason="finished"} 1
+graceport_connections_closed_total{listener="",reason="forced"} 2
+graceport_connections_closed_total{listener="",reason="cut"} 0
+graceport_connections_closed_total{listener="",reason="idle"} 0
+graceport_connections_closed_total{listener="ssh",reason="finished"} 0
+graceport_connections_closed_total{listener="ssh",reason="forced"} 1
+graceport_connections_closed_total{listener="ssh",reason="cut"} 0
+graceport_connections_closed_total{listener="ssh",reason="idle"} 0
 # HELP graceport_draining Whether connections are being drained.
 # TYPE graceport_draining gauge
 graceport_draining 0
@@ -103,13 +107,41 @@ func TestCollector(t *testing.T) {
 				nc.Close()
 			}
 		}
-		expect(before)
+		shell := conns.ListenerWith(pipes{}, drain.ListenerOptions{Name: "ssh"})
+		if _, err := shell.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		expect(before, "graceport_connections", "graceport_connections_accepted_total",
+			"graceport_connections_closed_total", "graceport_draining", "graceport_drain_start_timestamp_seconds")
+		expectDuration(t, reg, 0, 0)
 
 		go conns.Drain(context.Background())
 		time.Sleep(10 * time.Second)
-		expect(during, "graceport_draining", "graceport_drain_seconds",
+		expect(during, "graceport_draining",
 			"graceport_drain_start_timestamp_seconds", "graceport_drain_deadline_timestamp_seconds")
 		time.Sleep(30 * time.Second)
-		expect(after, "graceport_draining", "graceport_drain_seconds", "graceport_connections_closed_total")
+		expect(after, "graceport_draining", "graceport_connections_closed_total")
+		expectDuration(t, reg, 1, 30)
+		expectDuration(t, reg, 1, 30) // it is observed once
 	})
+}
+
+// expectDuration wants a histogram both classic and native.
+func expectDuration(t *testing.T, reg prometheus.Gatherer, count uint64, sum float64) {
+	t.Helper()
+	all, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() != "graceport_drain_duration_seconds" {
+			continue
+		}
+		h := f.Metric[0].Histogram
+		if h.GetSampleCount() != count || h.GetSampleSum() != sum || len(h.Bucket) == 0 || h.Schema == nil {
+			t.Errorf("%v, want %d of together %v s, classic and native", h, count, sum)
+		}
+		return
+	}
+	t.Error("no graceport_drain_duration_seconds")
 }
