@@ -36,6 +36,7 @@ type loopState struct {
 	plan         []Share
 	probation    time.Duration
 	share        int
+	counters     counters
 
 	deadline  *patientTimer
 	planTimer *time.Timer
@@ -69,6 +70,7 @@ func (g *Generation) run() {
 	defer close(g.ended)
 	s := &g.loop
 	s.since = time.Now()
+	s.counters.begin(s.since)
 	s.deadline = newPatientTimer()
 	s.planTimer = time.NewTimer(time.Hour)
 	s.planTimer.Stop()
@@ -126,6 +128,8 @@ func (g *Generation) step(e event) {
 		g.loop.since = time.Now()
 		g.log.Debug("phase", "from", before.String(), "to", next.phase.String(), "reason", e.reason)
 	}
+	replaces := upper != peerAbsent || g.loop.upperGen != 0
+	g.loop.counters.stepped(before, e, next.phase, actions, replaces, time.Now())
 	for i, a := range actions {
 		name := before.String() + "/" + a.String()
 		g.cfg.step(g, name+" before")

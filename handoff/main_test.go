@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		f.Value.Set("8") // the tests mostly wait for other processes
+		f.Value.Set("16") // the tests mostly wait for other processes
 	}
 	os.Exit(m.Run())
 }

@@ -192,6 +192,9 @@ func (g *Generation) empty(count func(*listener) int) {
 			g.mu.Lock()
 			s.left = append(s.left, left...)
 			g.mu.Unlock()
+			for _, what := range left {
+				s.counters.leftBehind(what)
+			}
 			g.step(event{kind: evEmptied})
 		}})
 	}()
@@ -242,7 +245,9 @@ func (g *Generation) countRace(l *listener, most int) {
 		n += q.Len
 	}
 	if n > 0 {
-		g.loop.left = append(g.loop.left, leftBehind{Listener: l.name, Left: reuseport.Left{Queued: n}})
+		raced := leftBehind{Listener: l.name, Left: reuseport.Left{Queued: n}}
+		g.loop.left = append(g.loop.left, raced)
+		g.loop.counters.leftBehind(raced)
 		g.log.Warn("closing a socket that connections still come to: the strategy cannot steer", "listener", l.name,
 			"strategy", l.Strategy(), "queued", n)
 	}

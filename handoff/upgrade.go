@@ -94,6 +94,7 @@ func (g *Generation) awaitSettled(ctx context.Context) {
 func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 	cmd := g.command.new()
 	if err := cmd.Start(); err != nil {
+		g.loop.counters.neverJoined(takeoverDied)
 		return fmt.Errorf("start the successor: %w", err)
 	}
 	ended := make(chan struct{})
@@ -123,12 +124,14 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 				exited = nil // the end of the conversation will tell
 				continue
 			}
+			g.loop.counters.neverJoined(takeoverDied)
 			return fmt.Errorf("the successor (pid %d) ended before it was ready: %v; its own log says more", cmd.Process.Pid, cmd.ProcessState)
 		case <-patience.C():
 			if g.hosting(0) || !patience.expired() {
 				continue // the machine's own deadline is in force
 			}
 			u.kill()
+			g.loop.counters.neverJoined(takeoverTimedOut)
 			return fmt.Errorf("the successor (pid %d) did not join within %v", cmd.Process.Pid, g.cfg.ReadyTimeout)
 		case <-ctx.Done():
 			g.post(event{kind: evRollback, reason: "the upgrade was cancelled"})

@@ -37,6 +37,7 @@ func commands() []*command {
 		shareCommand(),
 		rollbackCommand(),
 		stopCommand(),
+		metricsCommand(),
 		doctorCommand(),
 		runCommand(),
 	}

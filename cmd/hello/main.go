@@ -20,6 +20,7 @@ import (
 	"github.com/graceport/graceport/drain"
 	"github.com/graceport/graceport/drain/drainprom"
 	"github.com/graceport/graceport/handoff"
+	"github.com/graceport/graceport/handoff/handoffprom"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -33,20 +34,29 @@ func main() {
 
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	conns := drain.New(drain.Config{Timeout: *timeout, Logger: log})
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(drainprom.NewCollector(conns))
+	own := prometheus.NewRegistry() // of this generation
+	own.MustRegister(drainprom.NewCollector(conns))
+	all := handoffprom.NewGatherer(*dir, &handoffprom.Options{Logger: log})
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "Hello from %d!\n", os.Getpid())
 	})
-	mux.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	conns.Server(srv)
 
-	cfg := handoff.Config{Dir: *dir, Linger: *linger, Logger: log, Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
+	cfg := handoff.Config{Dir: *dir, Linger: *linger, Logger: log, Metrics: promhttp.HandlerFor(own, promhttp.HandlerOpts{}),
 		Connections: func() any { return conns.Snapshot() }}
 	err := handoff.Run(context.Background(), cfg, func(ctx context.Context, g *handoff.Generation) error {
+		own.MustRegister(handoffprom.NewCollector(g))
+		defer func() {
+			if err := all.Keep(g, own); err != nil {
+				log.Error("the last metrics are lost", "error", err)
+			}
+			s := conns.Snapshot()
+			log.Info("hello ends", "generation", g.Number(), "accepted", s.Accepted, "finished", s.Closed.Finished)
+		}()
 		ln, err := g.Listen(ctx, "tcp", *addr)
 		if err != nil {
 			return err
