@@ -9,10 +9,10 @@ import (
 	"strconv"
 )
 
-// freeAddress finds a loopback port below the range from which clients get
+// freeAddress finds a port of host below the range from which clients get
 // theirs: a client's own port must not block the server's bind between two
 // generations.
-func freeAddress() (string, error) {
+func freeAddress(host string) (string, error) {
 	low := firstEphemeralPort()
 	lowest := max(1024, low-20000)
 	if lowest >= low {
@@ -22,13 +22,13 @@ func freeAddress() (string, error) {
 	var lastErr error
 	for range 100 {
 		port := lowest + rand.IntN(low-lowest)
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err == nil {
 			return ln.Addr().String(), ln.Close()
 		}
 		lastErr = err
 	}
-	return "", fmt.Errorf("bench: no free loopback port below net.ipv4.ip_local_port_range: %w", lastErr)
+	return "", fmt.Errorf("bench: no free port of %s below net.ipv4.ip_local_port_range: %w", host, lastErr)
 }
 
 func firstEphemeralPort() int {

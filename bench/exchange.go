@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,9 +17,9 @@ const generationHeader = "Graceport-Generation"
 
 // connect dials without TCP keep-alive options: two system calls fewer, and
 // no connection here lives long enough to need them.
-func connect(ctx context.Context, addr string, timeout time.Duration) (net.Conn, *failure) {
-	d := net.Dialer{Deadline: time.Now().Add(timeout), KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+func connect(ctx context.Context, t *target) (net.Conn, *failure) {
+	d := net.Dialer{Deadline: time.Now().Add(t.timeout), KeepAlive: -1}
+	conn, err := d.DialContext(ctx, cmp.Or(t.network, "tcp"), t.addr)
 	if err != nil {
 		return nil, fail(dialing, err)
 	}
@@ -29,9 +30,17 @@ func connect(ctx context.Context, addr string, timeout time.Duration) (net.Conn,
 	return conn, nil
 }
 
+// host is what requests name: a path is none.
+func (t *target) host() string {
+	if t.network == "unix" {
+		return "localhost"
+	}
+	return t.addr
+}
+
 // exchange sends one request and reads its answer. It reports who answered
 // and whether the server asked to close the connection.
-func exchange(conn net.Conn, r *bufio.Reader, method string, request []byte) (generation int, closing bool, f *failure) {
+func exchange(conn net.Conn, r *bufio.Reader, method string, request []byte, t *target) (generation int, closing bool, f *failure) {
 	if _, err := conn.Write(request); err != nil {
 		return 0, true, fail(writing, err)
 	}
@@ -57,9 +66,21 @@ func exchange(conn net.Conn, r *bufio.Reader, method string, request []byte) (ge
 	if resp.StatusCode != http.StatusOK {
 		return 0, true, fail(answering, fmt.Errorf("status %s", resp.Status))
 	}
-	generation, err = strconv.Atoi(resp.Header.Get(generationHeader))
+	generation, err = t.generation(resp.Header)
 	if err != nil {
-		return 0, true, fail(answering, fmt.Errorf("answer without a generation: %w", err))
+		return 0, true, fail(answering, err)
 	}
 	return generation, resp.Close, nil
+}
+
+// generation tells who answered.
+func (t *target) generation(h http.Header) (int, error) {
+	if t.generations != nil {
+		return t.generations.of(h)
+	}
+	generation, err := strconv.Atoi(h.Get(generationHeader))
+	if err != nil {
+		return 0, fmt.Errorf("answer without a generation: %w", err)
+	}
+	return generation, nil
 }

@@ -12,10 +12,11 @@ import (
 type phase string
 
 const (
-	dialing   phase = "dial"
-	writing   phase = "write"
-	firstByte phase = "first-byte" // sent, and nothing came back
-	answering phase = "response"   // the answer broke off or made no sense
+	dialing     phase = "dial"
+	handshaking phase = "handshake" // of TLS
+	writing     phase = "write"
+	firstByte   phase = "first-byte" // sent, and nothing came back
+	answering   phase = "response"   // the answer broke off or made no sense
 )
 
 // kind is what the client saw.
@@ -26,9 +27,14 @@ const (
 	reset   kind = "reset"
 	eof     kind = "eof"
 	timeout kind = "timeout"
-	ports   kind = "ports" // the client ran out of local ports: no fault of the server
 	other   kind = "other"
+
+	// No fault of the server: the client had no local port, or no descriptor.
+	ports       kind = "ports"
+	descriptors kind = "descriptors"
 )
+
+func (k kind) ofClient() bool { return k == ports || k == descriptors }
 
 // A failure is a request that got no whole answer.
 type failure struct {
@@ -53,7 +59,8 @@ func fail(p phase, err error) *failure {
 func kindOf(err error) kind {
 	var ne net.Error
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	// ENOENT: there is no such Unix socket.
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
 		return refused
 	// A write after the peer's reset was already read gives EPIPE.
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -62,6 +69,8 @@ func kindOf(err error) kind {
 		return eof
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return ports
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return descriptors
 	// Last of these: it also covers ETIMEDOUT and expired deadlines.
 	case errors.As(err, &ne) && ne.Timeout():
 		return timeout

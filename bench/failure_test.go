@@ -24,6 +24,7 @@ func TestKindOf(t *testing.T) {
 		{op("connect", syscall.ECONNRESET), reset},
 		{op("write", syscall.EPIPE), reset},
 		{op("connect", syscall.EADDRNOTAVAIL), ports},
+		{op("socket", syscall.EMFILE), descriptors},
 		{op("connect", syscall.ETIMEDOUT), timeout},
 		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, timeout},
 		{context.DeadlineExceeded, timeout},

@@ -22,9 +22,12 @@ func serveInherit(ctx context.Context, s *service) error {
 	if err != nil {
 		return err
 	}
-	srv := s.server()
+	srv, err := s.server()
+	if err != nil {
+		return err
+	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- s.serveOn(srv, s.slow(ln)) }()
 	s.ready(ln.Addr())
 
 	for {
@@ -53,11 +56,11 @@ func serveInherit(ctx context.Context, s *service) error {
 
 // fork starts this executable again, with the listener among its descriptors.
 func (s *service) fork(ln net.Listener) error {
-	tcp, ok := ln.(*net.TCPListener)
+	passable, ok := ln.(interface{ File() (*os.File, error) })
 	if !ok {
 		return fmt.Errorf("a %T has no descriptor to pass on", ln)
 	}
-	file, err := tcp.File()
+	file, err := passable.File()
 	if err != nil {
 		return fmt.Errorf("duplicate the listener: %w", err)
 	}

@@ -69,6 +69,10 @@ func (s *service) inheritOrListen(ctx context.Context) (net.Listener, error) {
 		ln.Close()
 		return nil, fmt.Errorf("inherited a listener for %q, want %q; unset %s to listen anew", in.Addr, s.addr, listenerEnv)
 	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
 	s.generation = in.Generation
+	s.warmUp()
 	return ln, nil
 }

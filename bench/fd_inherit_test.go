@@ -19,11 +19,7 @@ func inheritFleet(t *testing.T) (*fleet, *process) {
 		t.Skip(err)
 	}
 	t.Cleanup(release)
-	addr, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := newFleet(o, find(methods(), "fd-inherit", (*method).id), addr)
+	f, err := newFleet(o, find(methods(), "fd-inherit", (*method).id), find(scenarios(), "short", (*scenario).id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +66,7 @@ func send(t *testing.T, f *fleet, p *process, sig syscall.Signal) *process {
 // answerers makes requests until every wanted generation has answered one.
 func answerers(t *testing.T, f *fleet, want ...int) {
 	t.Helper()
-	c := newShortClient(f.addr, 5*time.Second)
+	c := newShortClient(&target{addr: f.addr, timeout: 5 * time.Second})
 	missing := map[int]bool{}
 	for _, g := range want {
 		missing[g] = true

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"time"
 )
 
 // maxBody bounds what a request may send; the load sends a hundred bytes.
@@ -22,6 +23,31 @@ func handler(generation int) http.Handler {
 			return
 		}
 		w.Header().Set(generationHeader, number)
+		if r.URL.Path == streamPath {
+			stream(w, r)
+			return
+		}
 		fmt.Fprintf(w, "generation %s pid %d\n", number, pid)
 	})
+}
+
+// streamPath answers in streamLines lines, one every streamInterval.
+const (
+	streamPath     = "/stream"
+	streamLines    = 25
+	streamInterval = 20 * time.Millisecond
+)
+
+func stream(w http.ResponseWriter, r *http.Request) {
+	for i := range streamLines {
+		if _, err := fmt.Fprintf(w, "line %d\n", i); err != nil {
+			return
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return
+		}
+		if !wait(r.Context(), streamInterval, nil) {
+			return
+		}
+	}
 }

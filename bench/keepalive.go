@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -10,8 +11,8 @@ import (
 )
 
 type keepaliveClient struct {
-	addr    string
-	timeout time.Duration
+	target  *target
+	method  string
 	request []byte
 	conn    net.Conn // nil when the next request has to connect
 	reader  *bufio.Reader
@@ -19,12 +20,20 @@ type keepaliveClient struct {
 
 var _ client = (*keepaliveClient)(nil)
 
-func newKeepaliveClient(addr string, timeout time.Duration) client {
+func newKeepaliveClient(t *target) client {
+	if t.generations != nil {
+		return &keepaliveClient{
+			target:  t,
+			method:  "GET",
+			request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", cmp.Or(t.path, "/"), t.host()),
+			reader:  bufio.NewReader(nil),
+		}
+	}
 	body := strings.Repeat("graceport ", 10)
 	return &keepaliveClient{
-		addr:    addr,
-		timeout: timeout,
-		request: fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", addr, len(body), body),
+		target:  t,
+		method:  "POST",
+		request: fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", t.host(), len(body), body),
 		reader:  bufio.NewReader(nil),
 	}
 }
@@ -36,17 +45,17 @@ func (c *keepaliveClient) do(ctx context.Context) (int, *failure) {
 		c.close()
 	}
 	if c.conn == nil {
-		conn, f := connect(ctx, c.addr, c.timeout)
+		conn, f := connect(ctx, c.target)
 		if f != nil {
 			return 0, f
 		}
 		c.conn = conn
 		c.reader.Reset(conn)
-	} else if err := c.conn.SetDeadline(time.Now().Add(c.timeout)); err != nil {
+	} else if err := c.conn.SetDeadline(time.Now().Add(c.target.timeout)); err != nil {
 		c.close()
 		return 0, fail(writing, err)
 	}
-	generation, closing, f := exchange(c.conn, c.reader, "POST", c.request)
+	generation, closing, f := exchange(c.conn, c.reader, c.method, c.request, c.target)
 	if f != nil || closing {
 		c.close()
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"sync"
 )
@@ -13,15 +14,16 @@ type load struct {
 }
 
 // startLoad sets the clients to work. They stop at finish, or when ctx ends.
-func startLoad(ctx context.Context, s *scenario, addr string, o *Options) *load {
+func startLoad(ctx context.Context, s *scenario, t target, o *Options) *load {
 	l := &load{recorder: newRecorder()}
+	t.timeout, t.handshake = o.Timeout, l.handshake
 	if o.Rate > 0 {
 		l.pace = newOpenLoop(o.Rate)
 	} else {
 		l.pace = newClosedLoop()
 	}
-	for range o.Conns {
-		c := s.client(addr, o.Timeout)
+	for range cmp.Or(s.conns, o.Conns) {
+		c := s.client(&t)
 		l.wg.Go(func() {
 			defer c.close()
 			l.work(ctx, c)

@@ -90,17 +90,17 @@ func (p *peer) next() way {
 }
 
 // loaded puts a load on p until each way was used, and returns what it saw.
-func loaded(t *testing.T, p *peer, scenarioName string, o *Options) *Result {
+func loaded(t *testing.T, p *peer, scenarioName string, o *Options) *Measurement {
 	t.Helper()
-	s := find(scenarios(), scenarioName, func(s scenario) string { return s.name })
-	l := startLoad(t.Context(), &s, p.Addr().String(), o)
+	s := find(scenarios(), scenarioName, (*scenario).id)
+	l := startLoad(t.Context(), s, target{addr: p.Addr().String()}, o)
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
 		t.Error("the load has stopped making requests")
 	}
 	l.finish()
-	res := &Result{}
+	res := &Measurement{}
 	l.fill(res)
 	return res
 }
@@ -117,7 +117,7 @@ func TestEveryLossIsCountedOnce(t *testing.T) {
 		answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true), // from whom?
 	}
 	want := map[string]int{"first-byte/eof": 3, "first-byte/reset": 2, "response/eof": 2, "response/other": 3}
-	for _, scenario := range ScenarioNames() {
+	for _, scenario := range []string{"short", "keepalive"} {
 		t.Run(scenario, func(t *testing.T) {
 			p := newPeer(t, ways...)
 			res := loaded(t, p, scenario, &Options{Conns: 4, Timeout: 5 * time.Second})
@@ -158,7 +158,7 @@ func TestSilenceIsATimeout(t *testing.T) {
 
 func TestClosedIdleConnectionIsNotUsed(t *testing.T) {
 	p := newPeer(t, answer(proper, false)) // closes without saying so
-	c := newKeepaliveClient(p.Addr().String(), 5*time.Second).(*keepaliveClient)
+	c := newKeepaliveClient(&target{addr: p.Addr().String(), timeout: 5 * time.Second}).(*keepaliveClient)
 	defer c.close()
 	if _, f := c.do(t.Context()); f != nil {
 		t.Fatal(f)
@@ -172,15 +172,15 @@ func TestClosedIdleConnectionIsNotUsed(t *testing.T) {
 }
 
 func TestRefusedDialsAreSpaced(t *testing.T) {
-	addr, err := freeAddress()
+	addr, err := freeAddress("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := scenarios()[0]
-	l := startLoad(t.Context(), &s, addr, &Options{Conns: 1, Timeout: time.Second})
+	l := startLoad(t.Context(), s, target{addr: addr}, &Options{Conns: 1, Timeout: time.Second})
 	<-time.After(100 * time.Millisecond)
 	l.finish()
-	res := &Result{}
+	res := &Measurement{}
 	l.fill(res)
 	if n := res.LostBy["dial/refused"]; n == 0 || n > 100 || n != res.Lost {
 		t.Errorf("%v in 100 ms, want between 1 and 100 dial/refused", res.LostBy)

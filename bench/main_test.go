@@ -14,6 +14,13 @@ const serveVar = "GRACEPORT_TEST_BENCH_SERVE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(serveVar) != "" {
+		if len(os.Args) > 1 && os.Args[1] == peerCommand {
+			if err := runPeer(os.Args[2:]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
 		if err := serve(context.Background(), testMethods(), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -23,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Setenv(serveVar, "1")
 	// Under the race detector a process sleeps for a second before it ends.
 	os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0"))
-	if _, err := freeAddress(); err != nil { // the runtime's own descriptors exist from now on
+	if _, err := freeAddress("127.0.0.1"); err != nil { // the runtime's own descriptors exist from now on
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -48,7 +55,6 @@ func testOptions(t *testing.T, method, scenario string) *Options {
 		t.Fatal(err)
 	}
 	o, err := (&Options{
-		Methods:   MethodNames(),
 		Scenarios: []string{scenario},
 		Restarts:  4,
 		Command:   []string{exe},

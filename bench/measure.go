@@ -14,20 +14,17 @@ const restartTimeout = 30 * time.Second
 
 var errRestartTimeout = fmt.Errorf("gave up after %s", restartTimeout)
 
-// measure runs one method in one scenario. What goes wrong with the method is
-// in the result; the error is for ctx and for what is wrong with the bench.
-func measure(ctx context.Context, o *Options, m *method, s *scenario) (*Result, error) {
-	addr, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
+// measure runs one method in one scenario, once. What goes wrong with the
+// method is in the measurement; the error is for ctx and for what is wrong
+// with the bench.
+func measure(ctx context.Context, o *Options, m *method, s *scenario) (*Measurement, error) {
 	began := time.Now()
 	before := takeInventory()
-	f, err := newFleet(o, m, addr)
+	f, err := newFleet(o, m, s)
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Method: m.name, Scenario: s.name, LostBy: map[string]int{}}
+	res := &Measurement{LostBy: map[string]int{}}
 	failed := res.exercise(ctx, o, f, s)
 	res.addError(failed)
 	killed := f.close()
@@ -38,6 +35,9 @@ func measure(ctx context.Context, o *Options, m *method, s *scenario) (*Result, 
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("bench: stopped in %s %s: %w", m.name, s.name, context.Cause(ctx))
+	}
+	if res.Requests > 0 && m.name != targetMethod { // whose processes are not all ours to count
+		res.CPUPerRequest = float64(f.cpu().Microseconds()) / float64(res.Requests)
 	}
 	for _, what := range before.leftovers(ctx) {
 		res.addError(fmt.Errorf("left over: %s", what))
@@ -51,7 +51,7 @@ func measure(ctx context.Context, o *Options, m *method, s *scenario) (*Result, 
 }
 
 // exercise starts the service, loads it, restarts it and stops it.
-func (res *Result) exercise(ctx context.Context, o *Options, f *fleet, s *scenario) error {
+func (res *Measurement) exercise(ctx context.Context, o *Options, f *fleet, s *scenario) error {
 	startCtx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
 	defer cancel()
 	leader, err := f.start(startCtx)
@@ -61,7 +61,7 @@ func (res *Result) exercise(ctx context.Context, o *Options, f *fleet, s *scenar
 	// However this ends, the clients have let go before the servers are killed.
 	loadCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := startLoad(loadCtx, s, f.addr, o)
+	l := startLoad(loadCtx, s, f.target, o)
 	times, err := res.restarts(ctx, o, f, l, &leader)
 	if err != nil {
 		cancel()
@@ -78,14 +78,22 @@ func (res *Result) exercise(ctx context.Context, o *Options, f *fleet, s *scenar
 }
 
 // restarts replaces leader again and again and returns how long each took.
-func (res *Result) restarts(ctx context.Context, o *Options, f *fleet, l *load, leader **process) ([]time.Duration, error) {
+func (res *Measurement) restarts(ctx context.Context, o *Options, f *fleet, l *load, leader **process) ([]time.Duration, error) {
 	var times []time.Duration
+	if !wait(ctx, o.Warmup, nil) {
+		return nil, context.Cause(ctx)
+	}
+	l.warmedUp()
 	if !wait(ctx, o.Pause, nil) {
 		return nil, context.Cause(ctx)
 	}
+	once := restartOnce
+	if f.scenario.failing != "" {
+		once = failOnce
+	}
 	for i := range o.Restarts {
 		l.openWindow()
-		took, next, err := restartOnce(ctx, f, l, *leader)
+		took, next, err := once(ctx, f, l, *leader)
 		l.closeWindow()
 		if err != nil {
 			return times, fmt.Errorf("restart %d: %w", i+1, err)
@@ -118,7 +126,7 @@ func restartOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Dur
 	return answered.Sub(began), next, nil
 }
 
-func (res *Result) addError(err error) {
+func (res *Measurement) addError(err error) {
 	if err != nil {
 		res.Errors = append(res.Errors, err.Error())
 	}

@@ -30,7 +30,7 @@ func TestControlsLose(t *testing.T) {
 }
 
 func TestHandoffLosesNothing(t *testing.T) {
-	for _, scenario := range ScenarioNames() {
+	for _, scenario := range DefaultScenarios() {
 		t.Run(scenario, func(t *testing.T) {
 			o := testOptions(t, "handoff", scenario)
 			o.Restarts = 10

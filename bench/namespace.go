@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,14 +19,14 @@ import (
 // it starts, while a running Go program would have to do so thread by thread.
 const namespaceDriver = "namespace-driver"
 
-// measureInNamespace lets a driver in a new network namespace measure m. The
+// measureInNamespace lets a driver in a new network namespace measure. The
 // error is a skipError when no namespace can be made here.
-func (r *Report) measureInNamespace(ctx context.Context, o *Options, m *method) error {
+func measureInNamespace(ctx context.Context, o *Options, c *cell) (*Measurement, error) {
 	inner := *o
-	inner.Methods = []string{m.name}
+	inner.Methods, inner.Scenarios, inner.Repetitions = []string{c.method.name}, []string{c.scenario.name}, 1
 	stdin, err := json.Marshal(inner)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var stdout bytes.Buffer
 	start := func(attr *syscall.SysProcAttr) error {
@@ -42,15 +43,20 @@ func (r *Report) measureInNamespace(ctx context.Context, o *Options, m *method) 
 		return cmd.Wait()
 	}
 	if err := inNewNamespace(start); err != nil {
-		return err
+		return nil, err
 	}
 	var got Report
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
-		return fmt.Errorf("bench: report from the network namespace: %w", err)
+		return nil, fmt.Errorf("bench: report from the network namespace: %w", err)
 	}
-	r.Results = append(r.Results, got.Results...)
-	r.Skipped = append(r.Skipped, got.Skipped...)
-	return nil
+	switch {
+	case len(got.Results) == 1:
+		m := got.Results[0].Measurement
+		return &m, nil
+	case len(got.Skipped) == 1:
+		return nil, &skipError{errors.New(got.Skipped[0].Reason)}
+	}
+	return nil, fmt.Errorf("bench: the network namespace reported %d results", len(got.Results))
 }
 
 // driveInNamespace is the driver inside the namespace.
@@ -62,8 +68,12 @@ func driveInNamespace(ctx context.Context, all []*method) error {
 		return fmt.Errorf("bench: serve %s: options from stdin: %w", namespaceDriver, err)
 	}
 	o.Progress = os.Stderr
+	o.Step = func(int, int, string) {}
+	for _, p := range o.Peers {
+		all = append(all, p.method())
+	}
 	r, err := run(ctx, &o, all, true)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrClient) { // which the outer run finds by itself
 		return err
 	}
 	return r.WriteJSON(os.Stdout)

@@ -12,35 +12,55 @@ import (
 
 // Defaults of the fields of Options that are zero.
 const (
-	DefaultRestarts = 10
-	DefaultConns    = 32
-	DefaultPause    = 100 * time.Millisecond
-	DefaultTimeout  = 5 * time.Second
+	DefaultRestarts    = 10
+	DefaultRepetitions = 1
+	DefaultConns       = 32
+	DefaultPause       = 100 * time.Millisecond
+	DefaultWarmup      = 100 * time.Millisecond
+	DefaultTimeout     = 5 * time.Second
 )
 
-// Options says what to measure. The zero value measures every method in every
-// scenario.
+// Options says what to measure. The zero value measures what DefaultMethods
+// and DefaultScenarios list.
 type Options struct {
 	// Methods and Scenarios are names as MethodNames and ScenarioNames list
-	// them. Empty means all.
+	// them.
 	Methods   []string
 	Scenarios []string
 
-	// Restarts of each method in each scenario.
+	// Peers are servers of others, each a further method.
+	Peers []Peer
+
+	// Target, if set, is measured instead of what DefaultMethods lists.
+	Target *Target
+
+	// Repetitions of the whole, one after the other, so that what changes on
+	// the machine meanwhile meets every method.
+	Repetitions int
+
+	// Restarts of each method in each scenario, in one repetition.
 	Restarts int
 
 	// Conns is the number of clients that work at the same time.
 	Conns int
 
 	// Rate is the number of requests that are due per second, over all
-	// clients. Zero means a closed loop at full speed.
+	// clients. Zero means a closed loop at full speed, or in a scenario that
+	// is paced half of what a server on this machine can answer.
 	Rate int
+
+	// Warmup is the time under load whose latencies are not kept.
+	Warmup time.Duration
 
 	// Pause between the end of a restart and the next.
 	Pause time.Duration
 
 	// Timeout of one request, from the dial on.
 	Timeout time.Duration
+
+	// CloseEarly breaks handoff: the old listener is closed before it is
+	// empty. What is lost then shows that the bench can see it.
+	CloseEarly bool
 
 	// Command starts a server process: the arguments of Serve are appended.
 	// Default: this executable with "bench serve".
@@ -49,6 +69,22 @@ type Options struct {
 	// Progress receives a line per measurement and the servers' own stderr,
 	// one write at a time. Default: discarded.
 	Progress io.Writer `json:"-"`
+
+	// Step is told before each measurement how many of how many are done, and
+	// what is next. It may be nil.
+	Step func(done, of int, next string) `json:"-"`
+}
+
+// FullOptions are those of the full matrix: every method that can run here in
+// every scenario, three times.
+func FullOptions() *Options {
+	return &Options{
+		Methods:     fullMethods(),
+		Scenarios:   ScenarioNames(),
+		Repetitions: 3,
+		Restarts:    3,
+		Pause:       50 * time.Millisecond,
+	}
 }
 
 // withDefaults returns a checked copy with every field set.
@@ -57,23 +93,36 @@ func (o *Options) withDefaults() (*Options, error) {
 		o = &Options{}
 	}
 	c := *o
+	if c.Target != nil {
+		if err := c.Target.check(); err != nil {
+			return nil, err
+		}
+		if len(c.Methods) == 0 {
+			c.Methods = []string{targetMethod}
+		}
+	}
 	if len(c.Methods) == 0 {
-		c.Methods = MethodNames()
+		c.Methods = DefaultMethods()
+		for _, p := range c.Peers {
+			c.Methods = append(c.Methods, p.Name)
+		}
 	}
 	if len(c.Scenarios) == 0 {
-		c.Scenarios = ScenarioNames()
+		c.Scenarios = DefaultScenarios()
 	}
-	if err := known("method", c.Methods, MethodNames()); err != nil {
+	if err := known("method", c.Methods, c.methodNames()); err != nil {
 		return nil, err
 	}
 	if err := known("scenario", c.Scenarios, ScenarioNames()); err != nil {
 		return nil, err
 	}
-	if c.Restarts < 0 || c.Conns < 0 || c.Rate < 0 || c.Pause < 0 || c.Timeout < 0 {
-		return nil, fmt.Errorf("bench: restarts, conns, rate, pause and timeout must not be negative")
+	if c.Restarts < 0 || c.Repetitions < 0 || c.Conns < 0 || c.Rate < 0 || c.Warmup < 0 || c.Pause < 0 || c.Timeout < 0 {
+		return nil, fmt.Errorf("bench: restarts, repetitions, conns, rate, warm-up, pause and timeout must not be negative")
 	}
+	c.Repetitions = cmp.Or(c.Repetitions, DefaultRepetitions)
 	c.Restarts = cmp.Or(c.Restarts, DefaultRestarts)
 	c.Conns = cmp.Or(c.Conns, DefaultConns)
+	c.Warmup = cmp.Or(c.Warmup, DefaultWarmup)
 	c.Pause = cmp.Or(c.Pause, DefaultPause)
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	if len(c.Command) == 0 {
@@ -87,7 +136,17 @@ func (o *Options) withDefaults() (*Options, error) {
 		c.Progress = io.Discard
 	}
 	c.Progress = &lockedWriter{w: c.Progress}
+	if c.Step == nil {
+		c.Step = func(int, int, string) {}
+	}
 	return &c, nil
+}
+
+func (o *Options) methodNames() (names []string) {
+	for _, m := range o.methods() {
+		names = append(names, m.name)
+	}
+	return names
 }
 
 func known(what string, names, all []string) error {
@@ -102,6 +161,16 @@ func known(what string, names, all []string) error {
 // commandLine names every setting, so that a result file says by itself how
 // to get it again.
 func (o *Options) commandLine() string {
-	return fmt.Sprintf("graceport bench -methods %s -scenarios %s -restarts %d -conns %d -rate %d -pause %s",
-		strings.Join(o.Methods, ","), strings.Join(o.Scenarios, ","), o.Restarts, o.Conns, o.Rate, o.Pause)
+	line := fmt.Sprintf("graceport bench -methods %s -scenarios %s -repetitions %d -restarts %d -conns %d -rate %d -pause %s -warmup %s",
+		strings.Join(o.Methods, ","), strings.Join(o.Scenarios, ","), o.Repetitions, o.Restarts, o.Conns, o.Rate, o.Pause, o.Warmup)
+	for _, p := range o.Peers {
+		line += fmt.Sprintf(" -peer %s=%s", p.Name, strings.Join(p.Command, " "))
+	}
+	if t := o.Target; t != nil {
+		line += fmt.Sprintf(" -target %q -restart %q -addr %s", t.Start, t.Restart, t.Addr)
+	}
+	if o.CloseEarly {
+		line += " -close-early"
+	}
+	return line
 }

@@ -25,8 +25,8 @@ func (c *stalling) close() {}
 // slowAnswers puts one stalling client under load for a second and counts the
 // answers that took 50 ms or more.
 func slowAnswers(t *testing.T, rate int) (slow int64, worst time.Duration) {
-	s := &scenario{client: func(string, time.Duration) client { return &stalling{} }}
-	l := startLoad(t.Context(), s, "", &Options{Conns: 1, Rate: rate})
+	s := &scenario{client: func(*target) client { return &stalling{} }}
+	l := startLoad(t.Context(), s, target{}, &Options{Conns: 1, Rate: rate})
 	wait(t.Context(), time.Second-time.Millisecond/2, nil)
 	l.finish()
 	for _, bar := range l.steady.Distribution() {
@@ -65,8 +65,8 @@ func TestOpenLoopMakesEveryDueRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Two seconds of answers for one second of requests: what was due
 		// before the end is made after it, and nothing else.
-		s := &scenario{client: func(string, time.Duration) client { return constant(20 * time.Millisecond) }}
-		l := startLoad(t.Context(), s, "", &Options{Conns: 1, Rate: 100})
+		s := &scenario{client: func(*target) client { return constant(20 * time.Millisecond) }}
+		l := startLoad(t.Context(), s, target{}, &Options{Conns: 1, Rate: 100})
 		wait(t.Context(), time.Second-time.Millisecond, nil)
 		l.finish()
 		if l.requests != 100 {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // driverVar is the environment variable that tells servers, and servers'
@@ -27,7 +28,12 @@ type process struct {
 
 	wait   sync.Once
 	exited chan struct{}
-	err    error // why waiting failed; set before exited closes
+	err    error         // why waiting failed; set before exited closes
+	cpu    time.Duration // of it and the children it waited for; set before too
+
+	// leaves, if set, waits for the end of a generation that is not that of
+	// the process: a master process has workers.
+	leaves func(ctx context.Context) error
 }
 
 func newProcess(p *os.Process, generation int) *process {
@@ -47,15 +53,26 @@ func (p *process) done() <-chan struct{} {
 	p.wait.Do(func() {
 		go func() {
 			defer close(p.exited)
-			_, p.err = p.os.Wait()
+			var state *os.ProcessState
+			if state, p.err = p.os.Wait(); p.err == nil {
+				p.cpu = state.UserTime() + state.SystemTime()
+			}
 		}()
 	})
 	return p.exited
 }
 
-// gone waits until the process has ended and left no zombie. When ctx ends
-// first the process is left as it is.
+// gone waits until the generation has ended.
 func (p *process) gone(ctx context.Context) error {
+	if p.leaves != nil {
+		return p.leaves(ctx)
+	}
+	return p.ended(ctx)
+}
+
+// ended waits until the process has ended and left no zombie. When ctx ends
+// first the process is left as it is.
+func (p *process) ended(ctx context.Context) error {
 	select {
 	case <-p.done():
 		if p.err != nil {
@@ -69,6 +86,26 @@ func (p *process) gone(ctx context.Context) error {
 
 // kill ends the process at once and reaps it.
 func (p *process) kill() {
+	// A master's workers would outlive it; that of a finished program does not
+	// carry our mark.
+	for pid := range childrenOf(p.pid) {
+		if worker, err := os.FindProcess(pid); err == nil {
+			defer newProcess(worker, 0).reap()
+			_ = worker.Kill()
+		}
+	}
 	_ = p.os.Kill()
 	<-p.done()
+}
+
+// reap waits for one that was killed and whose parent is gone.
+func (p *process) reap() { <-p.done() }
+
+// killStrays ends them and returns their pids.
+func killStrays() (killed []int) {
+	for _, p := range strays() {
+		p.kill()
+		killed = append(killed, p.pid)
+	}
+	return killed
 }

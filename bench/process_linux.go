@@ -13,7 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const sigUSR2 = unix.SIGUSR2
+// Signals that other systems lack.
+const (
+	sigUSR1  = unix.SIGUSR1
+	sigUSR2  = unix.SIGUSR2
+	sigWINCH = unix.SIGWINCH
+)
 
 // adoptOrphans makes this process the parent of descendants whose parent has
 // ended, so that they can be waited for (prctl(2), PR_SET_CHILD_SUBREAPER).
@@ -64,7 +69,9 @@ func exitWithDriver() error {
 }
 
 // children lists the state of every child process of this one by pid.
-func children() map[int]string {
+func children() map[int]string { return childrenOf(os.Getpid()) }
+
+func childrenOf(parent int) map[int]string {
 	found := map[int]string{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range dirs {
@@ -75,17 +82,17 @@ func children() map[int]string {
 		// The command name, in parentheses, may hold anything.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(os.Getpid()) {
+		if err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
 			found[pid] = fields[0]
 		}
 	}
 	return found
 }
 
-// killStrays ends children that carry this driver's mark and returns their
-// pids: successors that were started but never announced themselves, and were
-// adopted when their parent ended.
-func killStrays() (killed []int) {
+// strays are children that carry this driver's mark: successors that were
+// started but never announced themselves, and were adopted when their parent
+// ended.
+func strays() (found []*process) {
 	mark := []byte(driverVar + "=" + strconv.Itoa(os.Getpid()))
 	for pid := range children() {
 		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
@@ -95,14 +102,13 @@ func killStrays() (killed []int) {
 		for v := range bytes.SplitSeq(env, []byte{0}) {
 			if bytes.Equal(v, mark) {
 				if p, err := os.FindProcess(pid); err == nil {
-					newProcess(p, 0).kill()
-					killed = append(killed, pid)
+					found = append(found, newProcess(p, 0))
 				}
 				break
 			}
 		}
 	}
-	return killed
+	return found
 }
 
 func openDescriptors() int {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // A recorder keeps what the clients of one load saw. Latencies go to one of
@@ -16,35 +14,42 @@ type recorder struct {
 	mu       sync.Mutex
 	requests int
 	lost     map[string]int
-	ports    int
+	client   map[string]int // failures that are the client side's own
+	resumed  Fraction
 
-	steady, restart *hdrhistogram.Histogram // microseconds
+	steady, restart *Histogram
 	inWindow        bool
-	windowEnd       time.Time // of the last window
+	moments         moments
 
 	lastAnswer time.Time
 	silence    time.Duration
 
-	first map[int]time.Time // first answer by generation
-	news  chan struct{}     // closed and replaced when first grows
+	first    map[int]time.Time // first answer by generation
+	youngest int               // generation that has answered
+	news     chan struct{}     // closed and replaced when first grows
 }
 
-// maxLatency bounds the histograms; no request lasts that long.
-const maxLatency = time.Minute
-
 func newRecorder() *recorder {
+	now := time.Now()
 	return &recorder{
 		lost:       map[string]int{},
+		client:     map[string]int{},
 		steady:     newHistogram(),
 		restart:    newHistogram(),
-		lastAnswer: time.Now(),
+		moments:    moments{start: now, ended: map[moment]int{}},
+		lastAnswer: now,
 		first:      map[int]time.Time{},
 		news:       make(chan struct{}),
 	}
 }
 
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, maxLatency.Microseconds(), 3)
+// warmedUp forgets the latencies so far: caches, connections and the clocks of
+// the processors were cold. What was lost stays lost.
+func (r *recorder) warmedUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steady.Reset()
+	r.silence, r.lastAnswer = 0, time.Now()
 }
 
 // record notes a request that was due at from and has just ended.
@@ -52,27 +57,40 @@ func (r *recorder) record(from time.Time, generation int, f *failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if f != nil && f.kind == ports {
-		r.ports++
+	if f != nil && f.kind.ofClient() {
+		r.client[string(f.kind)]++
 		return
 	}
 	r.requests++
 	if f != nil {
 		r.lost[f.key()]++
+		r.moments.add(now, lostMoment)
 		return
 	}
-	h := r.steady
 	// It ends now, so it touches a window if one is open, or if it began
 	// before the last one ended.
-	if r.inWindow || !from.After(r.windowEnd) {
-		h = r.restart
+	if n := len(r.moments.windows); r.inWindow || n > 0 && !from.After(r.moments.windows[n-1].close) {
+		r.restart.record(now.Sub(from))
+	} else {
+		r.steady.record(now.Sub(from))
 	}
-	_ = h.RecordValue(min(now.Sub(from), maxLatency).Microseconds())
+	r.moments.add(now, generation)
 	r.heard(now)
 	if _, ok := r.first[generation]; !ok {
 		r.first[generation] = now
+		r.youngest = max(r.youngest, generation)
 		close(r.news)
 		r.news = make(chan struct{})
+	}
+}
+
+// handshake notes whether a TLS session of another generation was resumed.
+func (r *recorder) handshake(resumed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resumed.Of++
+	if resumed {
+		r.resumed.Part++
 	}
 }
 
@@ -86,13 +104,14 @@ func (r *recorder) openWindow() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inWindow = true
+	r.moments.windows = append(r.moments.windows, window{open: time.Now(), youngest: r.youngest})
 }
 
 func (r *recorder) closeWindow() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inWindow = false
-	r.windowEnd = time.Now()
+	r.moments.windows[len(r.moments.windows)-1].close = time.Now()
 }
 
 // answered waits for the first answer of a generation and returns its time.
@@ -120,29 +139,21 @@ func (r *recorder) finish() {
 	r.heard(time.Now())
 }
 
-// fill puts what was seen into res.
-func (r *recorder) fill(res *Result) {
+// fill puts what was seen into m.
+func (r *recorder) fill(m *Measurement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	res.Requests = r.requests
-	res.PortsExhausted = r.ports
-	res.LostBy = r.lost
+	m.Requests = r.requests
+	m.ClientFailures = r.client
+	m.LostBy = r.lost
 	for _, n := range r.lost {
-		res.Lost += n
+		m.Lost += n
 	}
-	res.Steady = latencyOf(r.steady)
-	res.RestartWindow = latencyOf(r.restart)
-	res.LongestSilence = milliseconds(r.silence)
-}
-
-func latencyOf(h *hdrhistogram.Histogram) Latency {
-	ms := func(q float64) float64 {
-		return milliseconds(time.Duration(h.ValueAtQuantile(q)) * time.Microsecond)
+	if r.resumed.Of > 0 {
+		m.Resumed = &r.resumed
 	}
-	return Latency{P50: ms(50), P99: ms(99), P999: ms(99.9),
-		Max: milliseconds(time.Duration(h.Max()) * time.Microsecond)}
-}
-
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Microseconds()) / 1000
+	m.SteadyHistogram, m.RestartHistogram = r.steady, r.restart
+	m.Steady, m.RestartWindow = r.steady.latency(), r.restart.latency()
+	m.Timeline = r.moments.timeline()
+	m.LongestSilence = milliseconds(r.silence)
 }

@@ -53,7 +53,7 @@ func TestSilenceLastsUntilTheNextAnswer(t *testing.T) {
 		r.record(time.Now(), 1, nil)
 		wait(t.Context(), 10*time.Millisecond, nil)
 		r.finish()
-		res := &Result{}
+		res := &Measurement{}
 		r.fill(res)
 		if res.LongestSilence != 60 || res.Requests != 3 || res.Lost != 1 {
 			t.Errorf("silence %v ms, %d requests, %d lost; want 60, 3, 1", res.LongestSilence, res.Requests, res.Lost)
@@ -64,10 +64,10 @@ func TestSilenceLastsUntilTheNextAnswer(t *testing.T) {
 func TestPortsAreNotLost(t *testing.T) {
 	r := newRecorder()
 	r.record(time.Now(), 0, &failure{phase: dialing, kind: ports})
-	res := &Result{}
+	res := &Measurement{}
 	r.fill(res)
-	if res.Requests != 0 || res.Lost != 0 || res.PortsExhausted != 1 {
-		t.Errorf("%d requests, %d lost, %d without a port; want 0, 0, 1", res.Requests, res.Lost, res.PortsExhausted)
+	if res.Requests != 0 || res.Lost != 0 || res.ClientFailures["ports"] != 1 {
+		t.Errorf("%d requests, %d lost, %d without a port; want 0, 0, 1", res.Requests, res.Lost, res.ClientFailures["ports"])
 	}
 }
 

@@ -15,23 +15,39 @@ func fixedReport() *Report {
 		Command: "graceport bench -methods stop-start,handoff",
 		Machine: Machine{Kernel: "6.18.0", CPUs: 2, Model: "Some CPU", Go: "go1.26.0"},
 		Results: []*Result{
-			{
-				Method: "stop-start", Scenario: "short", Restarts: 10, Requests: 9757, Lost: 1197,
+			fixedResult("stop-start", "short", &Measurement{
+				Restarts: 10, Requests: 9757, Lost: 1197,
 				LostBy:         map[string]int{"dial/refused": 1023, "first-byte/reset": 87, "first-byte/eof": 87},
 				Restart:        RestartTime{20.04, 73.8},
 				Steady:         Latency{3.79, 17.7, 32.9, 47.6},
 				RestartWindow:  Latency{5.06, 38.2, 47, 152.4},
 				LongestSilence: 29.1,
-				PortsExhausted: 3,
-			},
-			{
-				Method: "handoff", Scenario: "keepalive", Restarts: 2, Requests: 100, LostBy: map[string]int{},
+				CPUPerRequest:  71.2,
+				ClientFailures: map[string]int{"ports": 3},
+			}, &Measurement{
+				Restarts: 10, Requests: 9000, Lost: 1001,
+				LostBy:        map[string]int{"dial/refused": 1001},
+				Restart:       RestartTime{22, 70},
+				Steady:        Latency{3.9, 17, 32, 40},
+				RestartWindow: Latency{5, 40, 50, 100},
+				CPUPerRequest: 73,
+			}),
+			fixedResult("handoff", "keepalive", &Measurement{
+				Restarts: 2, Requests: 100,
 				Errors: []string{"restart 3: no new process got ready"},
-			},
-			{Method: "fd-inherit", Scenario: "short", LostBy: map[string]int{}},
+			}),
+			fixedResult("fd-inherit", "short", &Measurement{}),
 		},
-		Skipped: []Skip{{"reuseport-migrate", "no private network namespace: operation not permitted"}},
+		Skipped: []Skip{{Method: "reuseport-migrate", Reason: "no private network namespace: operation not permitted"}},
 	}
+}
+
+func fixedResult(method, scenario string, repetitions ...*Measurement) *Result {
+	res := (&Report{}).result(method, scenario)
+	for _, m := range repetitions {
+		res.add(m)
+	}
+	return res
 }
 
 func golden(t *testing.T, name string, got []byte) {
@@ -67,7 +83,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestErrIsForHandoffAndFailures(t *testing.T) {
-	lossy := &Report{Results: []*Result{{Method: "stop-start", Scenario: "short", Lost: 5}}}
+	lossy := &Report{Results: []*Result{fixedResult("stop-start", "short", &Measurement{Lost: 5})}}
 	if err := lossy.Err(); err != nil {
 		t.Errorf("a control that loses: %v, want nil", err)
 	}

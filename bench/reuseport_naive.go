@@ -7,6 +7,9 @@ import (
 
 // serveReuseport binds a socket of its own beside those of other generations.
 func serveReuseport(ctx context.Context, s *service) error {
+	if s.network() == "udp" {
+		return s.serveDatagrams(ctx, setReuseport)
+	}
 	ln, err := s.listen(ctx, setReuseport)
 	if err != nil {
 		return err

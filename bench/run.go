@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Run measures what o asks for, one method and scenario after the other. The
@@ -21,11 +22,12 @@ func Run(ctx context.Context, o *Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run(ctx, o, methods(), false)
+	return run(ctx, o, o.methods(), false)
 }
 
 // run is Run over a table of methods. inNamespace says that this process is
-// already in a network namespace made for the one method it is to measure.
+// already in a network namespace made for the one method in the one scenario
+// that it is to measure.
 func run(ctx context.Context, o *Options, all []*method, inNamespace bool) (*Report, error) {
 	release, err := adoptOrphans()
 	if err != nil {
@@ -34,42 +36,200 @@ func run(ctx context.Context, o *Options, all []*method, inNamespace bool) (*Rep
 	defer release()
 
 	r := &Report{Command: o.commandLine(), Machine: thisMachine()}
-	for _, name := range o.Methods {
-		m := find(all, name, (*method).id)
-		switch {
-		case m.prepare != nil && !inNamespace:
-			err = r.measureInNamespace(ctx, o, m)
-		case m.prepare != nil:
-			if err = m.prepare(); err != nil {
-				err = &skipError{err}
-				break
-			}
-			fallthrough
-		default:
-			err = r.measureAll(ctx, o, m)
+	b := &batch{Options: o, report: r, inNamespace: inNamespace, rates: map[string]int{}}
+	b.plan(ctx, all)
+	for done, c := range b.cells {
+		if c.skip {
+			continue
 		}
-		var skip *skipError
-		if errors.As(err, &skip) {
-			r.Skipped = append(r.Skipped, Skip{Method: name, Reason: skip.Error()})
-			fmt.Fprintf(o.Progress, "%s: skipped: %v\n", name, skip)
-		} else if err != nil {
+		o.Step(done, len(b.cells), c.method.name+" "+c.scenario.name)
+		if err := b.measure(ctx, c); err != nil {
+			if ctx.Err() != nil {
+				r.Interrupted = fmt.Sprintf("stopped in %s %s: %v", c.method.name, c.scenario.name, context.Cause(ctx))
+			}
 			return r, err
 		}
 	}
+	o.Step(len(b.cells), len(b.cells), "")
 	return r, nil
 }
 
-// measureAll adds one result per scenario.
-func (r *Report) measureAll(ctx context.Context, o *Options, m *method) error {
-	for _, name := range o.Scenarios {
-		s := find(scenarios(), name, func(s scenario) string { return s.name })
-		res, err := measure(ctx, o, m, &s)
-		if err != nil {
-			return err
+// A batch is what one run measures, in order.
+type batch struct {
+	*Options
+	report      *Report
+	inNamespace bool
+	cells       []*cell
+	rates       map[string]int // of open loops, by scenario
+}
+
+// A cell is one method in one scenario, in one repetition.
+type cell struct {
+	method   *method
+	scenario *scenario
+	skip     bool
+}
+
+// plan interleaves: each repetition is the whole matrix, and within a
+// scenario the methods follow each other.
+func (b *batch) plan(ctx context.Context, all []*method) {
+	unfit := map[*method]error{}
+	for _, name := range b.Methods {
+		m := find(all, name, (*method).id)
+		if m.needs == nil {
+			continue
 		}
-		r.Results = append(r.Results, res)
+		if err := m.needs(ctx); err != nil {
+			unfit[m] = err
+			b.skip(m.name, "", err)
+		}
 	}
-	return nil
+	for rep := range b.Repetitions {
+		for _, name := range b.Scenarios {
+			s := find(scenarios(), name, (*scenario).id)
+			for _, name := range b.Methods {
+				m := find(all, name, (*method).id)
+				if unfit[m] != nil {
+					continue
+				}
+				if why := m.lacks(s); why != "" {
+					if rep == 0 {
+						b.skip(m.name, s.name, errors.New(why))
+					}
+					continue
+				}
+				b.noteVersion(ctx, m.version)
+				b.cells = append(b.cells, &cell{method: m, scenario: s})
+			}
+		}
+	}
+}
+
+func (b *batch) noteVersion(ctx context.Context, program string) {
+	known := &b.report.Machine.Versions
+	if _, ok := (*known)[program]; ok || program == "" {
+		return
+	}
+	if *known == nil {
+		*known = map[string]string{}
+	}
+	(*known)[program] = version(ctx, program)
+}
+
+func (b *batch) skip(method, scenario string, why error) {
+	b.report.Skipped = append(b.report.Skipped, Skip{Method: method, Scenario: scenario, Reason: why.Error()})
+	fmt.Fprintf(b.Progress, "%s %s: skipped: %v\n", method, scenario, why)
+}
+
+// measure adds a repetition to the result of its method and scenario.
+func (b *batch) measure(ctx context.Context, c *cell) error {
+	o, err := b.optionsFor(ctx, c.scenario)
+	if err != nil {
+		return err
+	}
+	m, err := b.once(ctx, o, c)
+	var skip *skipError
+	if errors.As(err, &skip) {
+		b.skip(c.method.name, c.scenario.name, skip)
+		for _, other := range b.cells {
+			other.skip = other.skip || other.method == c.method && other.scenario.name == c.scenario.name
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	res := b.report.result(c.method.name, c.scenario.name)
+	res.Rate = o.Rate
+	res.add(m)
+	return res.clientError()
+}
+
+// once measures, in a namespace of its own where one is needed.
+func (b *batch) once(ctx context.Context, o *Options, c *cell) (*Measurement, error) {
+	if c.method.prepare == nil && c.scenario.prepare == nil {
+		return measure(ctx, o, c.method, c.scenario)
+	}
+	if !b.inNamespace {
+		return measureInNamespace(ctx, o, c)
+	}
+	for _, prepare := range []func() error{c.method.prepare, c.scenario.prepare} {
+		if prepare == nil {
+			continue
+		}
+		if err := prepare(); err != nil {
+			return nil, &skipError{err}
+		}
+	}
+	return measure(ctx, o, c.method, c.scenario)
+}
+
+// optionsFor are the options as the scenario bends them.
+func (b *batch) optionsFor(ctx context.Context, s *scenario) (*Options, error) {
+	o := *b.Options
+	if s.restarts > 0 {
+		o.Restarts = min(o.Restarts, s.restarts)
+	}
+	if s.paced && o.Rate == 0 {
+		if b.rates[s.name] == 0 {
+			most, err := saturation(ctx, &o, s)
+			if err != nil {
+				return nil, err
+			}
+			b.rates[s.name] = max(1, most/2)
+		}
+		o.Rate = b.rates[s.name]
+	}
+	return &o, nil
+}
+
+// saturationTime is how long the clients go at full speed to find out what is
+// half of it.
+const saturationTime = time.Second
+
+// saturation is how many requests a second a server without restarts answers.
+func saturation(ctx context.Context, o *Options, s *scenario) (int, error) {
+	quiet := *o
+	quiet.Restarts, quiet.Pause = 0, saturationTime-o.Warmup
+	m, err := measure(ctx, &quiet, find(methods(), "stop-start", (*method).id), s)
+	if err != nil {
+		return 0, err
+	}
+	if len(m.Errors) > 0 {
+		return 0, fmt.Errorf("bench: full speed in %s: %s", s.name, m.Errors[0])
+	}
+	rate := int(float64(m.Requests) / saturationTime.Seconds())
+	fmt.Fprintf(o.Progress, "%s: %d requests/s at full speed\n", s.name, rate)
+	return rate, nil
+}
+
+// result finds or makes the result of a method in a scenario.
+func (r *Report) result(method, scenario string) *Result {
+	for _, res := range r.Results {
+		if res.Method == method && res.Scenario == scenario {
+			return res
+		}
+	}
+	res := &Result{Method: method, Scenario: scenario, Measurement: Measurement{LostBy: map[string]int{}}}
+	r.Results = append(r.Results, res)
+	return res
+}
+
+// ErrClient is matched when the client side failed too often for the numbers
+// to say anything about the servers.
+var ErrClient = errors.New("the client side ran out of ports or descriptors")
+
+// clientError is fatal above one in a thousand.
+func (res *Result) clientError() error {
+	failed := 0
+	for _, n := range res.ClientFailures {
+		failed += n
+	}
+	if failed*1000 <= res.Requests+failed {
+		return nil
+	}
+	return fmt.Errorf("bench: %s %s: %w %d times in %d requests; widen net.ipv4.ip_local_port_range, raise ulimit -n, or use -rate",
+		res.Method, res.Scenario, ErrClient, failed, res.Requests+failed)
 }
 
 // A skipError says why a method cannot run on this machine.

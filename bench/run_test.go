@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,5 +83,74 @@ func TestUnknownNamesAreRefused(t *testing.T) {
 		if err := Serve(t.Context(), args...); err == nil {
 			t.Errorf("Serve(%q) succeeded", args)
 		}
+	}
+}
+
+// The second repetition begins when every method has had the first.
+func TestRepetitionsAreInterleaved(t *testing.T) {
+	o := testOptions(t, "drops-three", "short")
+	o.Methods, o.Repetitions, o.Restarts = []string{"drops-three", "stop-start"}, 2, 1
+	var order []string
+	o.Step = func(_, of int, next string) {
+		if of != 4 {
+			t.Errorf("%d measurements, want 4", of)
+		}
+		order = append(order, next)
+	}
+	r, err := run(t.Context(), o, testMethods(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"drops-three short", "stop-start short", "drops-three short", "stop-start short", ""}
+	if !slices.Equal(order, want) {
+		t.Errorf("order %q, want %q", order, want)
+	}
+	if len(r.Results) != 2 {
+		t.Fatalf("%d results, want 2", len(r.Results))
+	}
+	res, lost := r.Results[0], 2*dropsPerGeneration*2
+	if len(res.Repetitions) != 2 || res.Restarts != 2 || res.Lost != lost || res.LostPerRestart.Mean != float64(lost)/2 {
+		t.Errorf("%d repetitions, %d restarts, lost %d (%+v); want 2, 2, %d",
+			len(res.Repetitions), res.Restarts, res.Lost, res.LostPerRestart, lost)
+	}
+	if n := res.SteadyHistogram.TotalCount() + res.RestartHistogram.TotalCount(); n == 0 || n > int64(res.Requests-res.Lost) {
+		t.Errorf("%d latencies of %d answers", n, res.Requests-res.Lost)
+	}
+	around := 0
+	for _, n := range res.Timeline.New {
+		around += n
+	}
+	if around == 0 {
+		t.Error("the timeline has no answer of a new generation")
+	}
+}
+
+// An interrupted run gives what it has.
+func TestInterruptedRunKeepsItsResults(t *testing.T) {
+	o := testOptions(t, "stop-start", "short")
+	o.Repetitions, o.Restarts = 1000, 1
+	ctx, cancel := context.WithCancelCause(t.Context())
+	o.Step = func(done, _ int, _ string) {
+		if done == 2 {
+			cancel(errors.New("enough"))
+		}
+	}
+	r, err := run(ctx, o, testMethods(), false)
+	if err == nil || r.Interrupted == "" {
+		t.Errorf("error %v, interrupted: %q", err, r.Interrupted)
+	}
+	if len(r.Results) != 1 || len(r.Results[0].Repetitions) != 2 {
+		t.Errorf("%d results, want one of 2 repetitions", len(r.Results))
+	}
+}
+
+func TestClientFailuresAreFatal(t *testing.T) {
+	res := fixedResult("stop-start", "short", &Measurement{Requests: 10_000, ClientFailures: map[string]int{"ports": 10}})
+	if err := res.clientError(); err != nil {
+		t.Errorf("10 in 10010: %v", err)
+	}
+	res.ClientFailures["descriptors"] = 1
+	if err := res.clientError(); !errors.Is(err, ErrClient) {
+		t.Errorf("11 in 10011: %v, want ErrClient", err)
 	}
 }

@@ -2,37 +2,39 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
-	"time"
 )
 
 type shortClient struct {
-	addr    string
-	timeout time.Duration
+	target  *target
 	request []byte
 	reader  *bufio.Reader
 }
 
 var _ client = (*shortClient)(nil)
 
-func newShortClient(addr string, timeout time.Duration) client {
+func newShortClient(t *target) client {
 	return &shortClient{
-		addr:    addr,
-		timeout: timeout,
-		request: []byte("GET / HTTP/1.1\r\nHost: " + addr + "\r\nConnection: close\r\n\r\n"),
+		target:  t,
+		request: shortRequest(t),
 		reader:  bufio.NewReader(nil),
 	}
 }
 
+func shortRequest(t *target) []byte {
+	return []byte("GET " + cmp.Or(t.path, "/") + " HTTP/1.1\r\nHost: " + t.host() + "\r\nConnection: close\r\n\r\n")
+}
+
 func (c *shortClient) do(ctx context.Context) (int, *failure) {
-	conn, f := connect(ctx, c.addr, c.timeout)
+	conn, f := connect(ctx, c.target)
 	if f != nil {
 		return 0, f
 	}
 	defer conn.Close()
 	c.reader.Reset(conn)
-	generation, _, f := exchange(conn, c.reader, "GET", c.request)
+	generation, _, f := exchange(conn, c.reader, "GET", c.request, c.target)
 	if f != nil {
 		return 0, f
 	}

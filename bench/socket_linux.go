@@ -42,3 +42,7 @@ func closedByPeer(conn net.Conn) bool {
 	}
 	return peek == nil && n == 0 || peek != nil && peek != unix.EAGAIN && peek != unix.EINTR
 }
+
+// shutListener ends the listening state, with all that waits in it, while the
+// descriptor stays open.
+func shutListener(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) }

@@ -8,6 +8,9 @@ import (
 // serveAlone is an ordinary service: it owns its port and shuts down when
 // told to.
 func serveAlone(ctx context.Context, s *service) error {
+	if s.network() == "udp" {
+		return s.serveDatagrams(ctx, nil)
+	}
 	ln, err := s.listen(ctx, nil)
 	if err != nil {
 		return err

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,14 +17,21 @@ func benchCommand() *command {
 	c := &command{
 		name:    "bench",
 		summary: "measure what clients notice of a restart, by several methods",
-		usage:   "[flags]\n       graceport bench serve METHOD [-addr HOST:PORT] [-dir DIR]",
+		usage:   "[flags]\n       graceport bench compare OLD.json NEW.json\n       graceport bench serve METHOD [-addr HOST:PORT] [-dir DIR]",
 		help: `Restart a small HTTP service under load, by each method in each scenario, and
 count what the clients lost. Nothing has to be prepared. Progress goes to
 stderr, the table to stdout. The exit status is 1 if handoff lost anything, if
-a restart failed, or if anything was left over.
+a restart failed, or if anything was left over. An interrupted run prints what
+it has.
 
-Methods:   ` + strings.Join(bench.MethodNames(), ", ") + `
-Scenarios: ` + strings.Join(bench.ScenarioNames(), ", ") + `
+Without flags that takes half a minute: the methods ` + strings.Join(bench.DefaultMethods(), ", ") + `
+in the scenarios ` + strings.Join(bench.DefaultScenarios(), ", ") + `. With -full it is every
+method that can run here in every scenario, three times, in ten minutes; -list
+says what they are and what to install for those that cannot.
+
+With -target it is your own service that is started, loaded and restarted, in
+any language. Without -generation-header whoever answers after the command to
+restart has ended counts as the new generation.
 
 "bench serve METHOD" runs one server by hand. It prints a ready line with its
 pid. HUP replaces it (fd-inherit, handoff), USR2 starts a second one that
@@ -32,7 +39,9 @@ serves beside it (fd-inherit); INT, QUIT and TERM end it within 5 s.
 
 Examples:
   graceport bench
-  graceport bench -methods fd-inherit,handoff -restarts 50 -json result.json
+  graceport bench -full -o report
+  graceport bench -target "nginx -g 'daemon off;'" -restart 'nginx -s reload' -addr 127.0.0.1:80
+  graceport bench -methods fd-inherit,handoff -restarts 50 -repetitions 3
   graceport bench -methods handoff -scenarios short -rate 2000
   graceport bench serve fd-inherit -addr :8080`,
 	}
@@ -40,48 +49,133 @@ Examples:
 		if len(args) > 0 && args[0] == "serve" {
 			return serveBench(ctx, c, args[1:])
 		}
+		if len(args) > 0 && args[0] == "compare" {
+			return compareBench(args[1:])
+		}
 		return runBench(ctx, c, args)
 	}
 	return c
 }
 
+// benchFlags are the flags as they were given: with -full they change what
+// that means.
+type benchFlags struct {
+	bench.Options
+	own        targetFlags
+	full, list bool
+	json, dir  string
+}
+
+func (f *benchFlags) define(fs *flag.FlagSet) {
+	listVar(fs, &f.Methods, "methods", "comma-separated `list` of methods (see -list)")
+	listVar(fs, &f.Scenarios, "scenarios", "comma-separated `list` of scenarios (see -list)")
+	fs.Func("peer", "also measure a server of others, as `NAME=COMMAND`; may be given again", func(s string) error {
+		p, err := bench.ParsePeer(s)
+		f.Peers = append(f.Peers, p)
+		return err
+	})
+	fs.IntVar(&f.Restarts, "restarts", bench.DefaultRestarts, "restarts per method, scenario and repetition")
+	fs.IntVar(&f.Repetitions, "repetitions", bench.DefaultRepetitions, "repetitions of the whole, interleaved")
+	fs.IntVar(&f.Conns, "conns", bench.DefaultConns, "clients at work at the same time")
+	fs.IntVar(&f.Rate, "rate", 0, "requests due per second, over all clients; 0 is a closed loop at full speed")
+	fs.DurationVar(&f.Pause, "pause", bench.DefaultPause, "time between restarts")
+	fs.DurationVar(&f.Warmup, "warmup", bench.DefaultWarmup, "time under load before anything is measured")
+	fs.BoolVar(&f.full, "full", false, "every method in every scenario, three times (ten minutes)")
+	fs.BoolVar(&f.list, "list", false, "list methods and scenarios, and what cannot run here, and exit")
+	fs.StringVar(&f.json, "json", "", "also write the report to `file`")
+	fs.StringVar(&f.dir, "o", "", "also write report.html, result.json and latency.hgrm to `directory`")
+	f.own.define(fs)
+}
+
+func (f *benchFlags) check() error {
+	if f.Restarts < 1 || f.Repetitions < 1 || f.Conns < 1 || f.Rate < 0 || f.Pause <= 0 || f.Warmup <= 0 {
+		return errors.New("-restarts, -repetitions, -conns, -pause and -warmup must be more than 0, -rate not less")
+	}
+	return nil
+}
+
+// options are those of -full, but for the flags that were given.
+func (f *benchFlags) options(fs *flag.FlagSet) *bench.Options {
+	o := f.Options
+	if !f.full {
+		return &o
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	full := bench.FullOptions()
+	for _, p := range o.Peers {
+		full.Methods = append(full.Methods, p.Name)
+	}
+	if !given["methods"] {
+		o.Methods = full.Methods
+	}
+	if !given["scenarios"] {
+		o.Scenarios = full.Scenarios
+	}
+	if !given["restarts"] {
+		o.Restarts = full.Restarts
+	}
+	if !given["repetitions"] {
+		o.Repetitions = full.Repetitions
+	}
+	if !given["pause"] {
+		o.Pause = full.Pause
+	}
+	return &o
+}
+
 func runBench(ctx context.Context, c *command, args []string) int {
-	o := &bench.Options{Progress: os.Stderr}
+	var f benchFlags
 	fs := c.flags()
-	listVar(fs, &o.Methods, "methods", "comma-separated `list` of methods (default all)")
-	listVar(fs, &o.Scenarios, "scenarios", "comma-separated `list` of scenarios (default all)")
-	fs.IntVar(&o.Restarts, "restarts", bench.DefaultRestarts, "restarts per method and scenario")
-	fs.IntVar(&o.Conns, "conns", bench.DefaultConns, "clients at work at the same time")
-	fs.IntVar(&o.Rate, "rate", 0, "requests due per second, over all clients; 0 is a closed loop at full speed")
-	fs.DurationVar(&o.Pause, "pause", bench.DefaultPause, "time between restarts")
-	file := fs.String("json", "", "also write the report to `file`")
+	f.define(fs)
+	// Not among the flags that -h shows: it makes the bench fail, so that one
+	// can see that it does.
+	n := len(args)
+	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "-close-early" })
+	f.CloseEarly = len(args) < n
 	if status, done := c.parse(fs, args, 0, 0); done {
 		return status
 	}
-	if o.Restarts < 1 || o.Conns < 1 || o.Rate < 0 || o.Pause <= 0 {
-		return c.misused(errors.New("-restarts, -conns and -pause must be more than 0, -rate not less"))
+	if err := f.check(); err != nil {
+		return c.misused(err)
 	}
-
+	var err error
+	if f.Target, err = f.own.target(); err != nil {
+		return c.misused(err)
+	}
 	ctx, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	report, err := bench.Run(ctx, o)
+	if f.list {
+		if err := bench.List(ctx, os.Stdout, &f.Options); err != nil {
+			return c.failed(err)
+		}
+		return exitOK
+	}
+	o := f.options(fs)
+	bar := newProgress(os.Stderr)
+	o.Progress, o.Step = bar, bar.step
+	report, runErr := bench.Run(ctx, o)
+	bar.end()
+	var errs []error
 	if report != nil && len(report.Results)+len(report.Skipped) > 0 {
-		if err := report.Table(os.Stdout); err != nil {
-			return c.failed(err)
-		}
+		errs = append(errs, report.Table(os.Stdout), f.write(report), report.Err())
 	}
-	if err != nil {
-		return c.failed(err)
-	}
-	if *file != "" {
-		if err := writeReport(*file, report); err != nil {
-			return c.failed(err)
-		}
-	}
-	if err := report.Err(); err != nil {
+	if err := errors.Join(append(errs, runErr)...); err != nil {
 		return c.failed(err)
 	}
 	return exitOK
+}
+
+// write writes the files that were asked for.
+func (f *benchFlags) write(r *bench.Report) error {
+	var errs []error
+	if f.json != "" {
+		errs = append(errs, writeFile(f.json, r.WriteJSON))
+	}
+	if f.dir != "" {
+		errs = append(errs, r.WriteDir(f.dir))
+	}
+	return errors.Join(errs...)
 }
 
 // serveBench is a server process of the bench.
@@ -100,15 +194,6 @@ func serveBench(ctx context.Context, c *command, args []string) int {
 		return c.failed(err)
 	}
 	return exitOK
-}
-
-func writeReport(name string, r *bench.Report) (err error) {
-	file, err := os.Create(name)
-	if err != nil {
-		return fmt.Errorf("result file: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return r.WriteJSON(file)
 }
 
 // listVar defines a flag of names separated by commas.

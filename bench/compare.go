@@ -1,0 +1,224 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+)
+
+// A Comparison is what changed between two reports beyond noise.
+type Comparison struct {
+	Changes  []Change
+	Compared int      // figures
+	Notes    []string // what could not be compared, and why to be careful
+	untimed  []string
+}
+
+// A Change is one figure of one method in one scenario.
+type Change struct {
+	Method, Scenario string
+	Figure           string
+	Old, New         string // with the interval, or the range of the repetitions
+	Worse            bool
+}
+
+// ReadReport reads what WriteJSON wrote.
+func ReadReport(r io.Reader) (*Report, error) {
+	var report Report
+	if err := json.NewDecoder(r).Decode(&report); err != nil {
+		return nil, fmt.Errorf("bench: read report: %w", err)
+	}
+	if len(report.Results) == 0 {
+		return nil, fmt.Errorf("bench: read report: it has no results; make one with \"graceport bench -json FILE\"")
+	}
+	if slices.Contains(report.Results, nil) {
+		return nil, errors.New("bench: read report: it has an empty result")
+	}
+	for _, res := range report.Results {
+		if slices.Contains(res.Repetitions, nil) {
+			return nil, errors.New("bench: read report: it has an empty repetition")
+		}
+	}
+	return &report, nil
+}
+
+// Compare tells what changed. Losses have changed if an exact test finds so
+// great a difference once in a thousand pairs of equal services, and no
+// repetition of one report comes near those of the other: losses come in
+// clusters, for which the test alone is too sharp. Times have changed if they
+// are half as much again, and the ranges of the repetitions are further apart
+// than either is wide. A first loss where handoff is to lose nothing is always
+// a change.
+func Compare(before, after *Report) *Comparison {
+	c := &Comparison{}
+	if before.Machine.Kernel != after.Machine.Kernel || before.Machine.Model != after.Machine.Model || before.Machine.CPUs != after.Machine.CPUs {
+		c.note("the reports are from different machines or kernels: times say little")
+	}
+	for _, r := range []*Report{before, after} {
+		if r.Interrupted != "" {
+			c.note("a report is not complete: %s", r.Interrupted)
+		}
+	}
+	for _, old := range before.Results {
+		now := find(after.Results, old.key(), (*Result).key)
+		if now == nil {
+			c.note("%s is only in the old report", old.key())
+			continue
+		}
+		c.losses(old, now)
+		c.errors(old, now)
+		c.times(old, now)
+	}
+	if len(c.untimed) > 0 {
+		c.note("times are not compared, which takes three repetitions or more in both, of %s", strings.Join(c.untimed, ", "))
+	}
+	for _, now := range after.Results {
+		if find(before.Results, now.key(), (*Result).key) == nil {
+			c.note("%s is only in the new report", now.key())
+		}
+	}
+	return c
+}
+
+func (res *Result) key() string { return res.Method + " " + res.Scenario }
+
+func (c *Comparison) note(format string, args ...any) {
+	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
+}
+
+// Worse counts the changes that are.
+func (c *Comparison) Worse() (n int) {
+	for _, change := range c.Changes {
+		if change.Worse {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Comparison) add(res *Result, figure, old, now string, worse bool) {
+	c.Changes = append(c.Changes, Change{res.Method, res.Scenario, figure, old, now, worse})
+}
+
+func (c *Comparison) losses(old, now *Result) {
+	if old.Restarts <= 0 || now.Restarts <= 0 || old.Lost < 0 || now.Lost < 0 {
+		return
+	}
+	c.Compared++
+	promised := mustNotLose(old.Method, old.Scenario) && old.Lost == 0 && now.Lost > 0
+	if !promised {
+		if rareSplit(old.Lost, old.Restarts, now.Lost, now.Restarts) >= 0.001 {
+			return
+		}
+		figure := func(m *Measurement) float64 { return float64(m.Lost) / float64(max(m.Restarts, 1)) }
+		if len(old.Repetitions) > 1 && len(now.Repetitions) > 1 && !apart(old, now, figure) {
+			return
+		}
+	}
+	c.add(old, "lost per restart", old.perRestart(), now.perRestart(), now.LostPerRestart.Mean > old.LostPerRestart.Mean)
+}
+
+func (c *Comparison) errors(old, now *Result) {
+	if len(old.Errors) == 0 && len(now.Errors) > 0 {
+		c.add(old, "errors", "none", now.Errors[0], true)
+	}
+	if len(old.Errors) > 0 && len(now.Errors) == 0 {
+		c.add(old, "errors", old.Errors[0], "none", false)
+	}
+}
+
+func (c *Comparison) times(old, now *Result) {
+	if len(old.Repetitions) < 3 || len(now.Repetitions) < 3 {
+		c.untimed = append(c.untimed, old.key())
+		return
+	}
+	for _, f := range []struct {
+		name string
+		of   func(*Measurement) float64
+	}{
+		{"p99 in restart windows, ms", func(m *Measurement) float64 { return m.RestartWindow.P99 }},
+		{"p99 steady, ms", func(m *Measurement) float64 { return m.Steady.P99 }},
+		{"longest silence, ms", func(m *Measurement) float64 { return m.LongestSilence }},
+		{"CPU per request, µs", func(m *Measurement) float64 { return m.CPUPerRequest }},
+	} {
+		c.Compared++
+		if !apart(old, now, f.of) {
+			continue
+		}
+		was, is := old.ranged(f.of), now.ranged(f.of)
+		oldMedian, _, _ := old.spread(f.of)
+		median, _, _ := now.spread(f.of)
+		c.add(old, f.name, was, is, median > oldMedian)
+	}
+}
+
+// ranged is the median and the range.
+func (res *Result) ranged(figure func(*Measurement) float64) string {
+	median, low, high := res.spread(figure)
+	return fmt.Sprintf("%s (%s-%s)", short(median), short(low), short(high))
+}
+
+// apart reports whether a figure is half as much again in one as in the other,
+// and the gap between the ranges of the repetitions wider than either.
+func apart(a, b *Result, figure func(*Measurement) float64) bool {
+	aMedian, aLow, aHigh := a.spread(figure)
+	bMedian, bLow, bHigh := b.spread(figure)
+	if aMedian > bMedian {
+		aMedian, aLow, aHigh, bMedian, bLow, bHigh = bMedian, bLow, bHigh, aMedian, aLow, aHigh
+	}
+	return bMedian >= 1.5*aMedian && bLow-aHigh > max(aHigh-aLow, bHigh-bLow)
+}
+
+// rareSplit is the probability that equal services, which lose n = a + b in
+// all, split it as unevenly between so many restarts as here, or more: given
+// n, each count is binomial (Przyborowski and Wilenski 1940).
+func rareSplit(a, aTrials, b, bTrials int) float64 {
+	n := a + b
+	if n == 0 {
+		return 1
+	}
+	if n > 1_000_000 { // as good as certain, and long to add up
+		return 0
+	}
+	p := float64(aTrials) / float64(aTrials+bTrials)
+	logChoose := func(k int) float64 {
+		x, _ := math.Lgamma(float64(n) + 1)
+		y, _ := math.Lgamma(float64(k) + 1)
+		z, _ := math.Lgamma(float64(n-k) + 1)
+		return x - y - z
+	}
+	chance := func(k int) float64 {
+		return math.Exp(logChoose(k) + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+	}
+	seen, sum := chance(a), 0.0
+	for k := range n + 1 {
+		if c := chance(k); c <= seen*(1+1e-9) {
+			sum += c
+		}
+	}
+	return min(sum, 1)
+}
+
+// Write tells it to people.
+func (c *Comparison) Write(w io.Writer) error {
+	for _, change := range c.Changes {
+		word := "better"
+		if change.Worse {
+			word = "worse"
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s %s: %s: %s, was %s\n", word, change.Method, change.Scenario, change.Figure, change.New, change.Old); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.Notes {
+		if _, err := fmt.Fprintf(w, "note: %s\n", n); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%d figures compared, %d changed beyond noise, %d for the worse\n", c.Compared, len(c.Changes), c.Worse())
+	return err
+}
