@@ -35,8 +35,7 @@
 // established connections are the concern of package drain. A Unix path leads
 // to a killed process until the other has noticed. Of UDP, datagrams are
 // steered, not the connections that a protocol on top may have; and one that
-// arrives in the very moment in which a socket closes may be lost, some one in
-// 100,000 closes.
+// arrives in the very moment in which a socket closes may be lost.
 //
 // # Other kinds of sockets
 //
