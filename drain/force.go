@@ -43,7 +43,27 @@ func (c *Conns) force() (left []ConnInfo) {
 			s.Close()
 		}
 	}))
+	c.awaitNone(stuck)
 	return left
+}
+
+// awaitNone waits until no connection is open, at most d: of one that somebody
+// else was just closing, our Close returns before it is counted.
+func (c *Conns) awaitNone(d time.Duration) {
+	expired := time.After(d)
+	for {
+		c.mu.Lock()
+		open := c.open
+		c.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-c.wake:
+		case <-expired:
+			return
+		}
+	}
 }
 
 // closeAll closes several at a time, because most of it is the kernel's work
