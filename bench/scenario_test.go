@@ -7,9 +7,6 @@ import (
 
 // What handoff must not lose in any scenario but one, and controls that do.
 func TestScenarios(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			o := testOptions(t, "handoff", s.name)
@@ -40,9 +37,6 @@ func restartsOf(s *scenario) int {
 
 // Each scenario provokes what it says, or a result of 0 in it says nothing.
 func TestScenariosProvoke(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	for _, c := range []struct{ method, scenario string }{
 		{"reuseport-naive", "slow-accept"},
 		{"stop-start", "slow-start"},

@@ -391,9 +391,6 @@ func explore(s setting, step stepper, limit int) (int, string) {
 const maxStates = 5_000_000
 
 func TestExplore(t *testing.T) {
-	if testing.Short() {
-		t.Skip("explores three million states")
-	}
 	began := time.Now()
 	var total atomic.Int64
 	t.Run("settings", func(t *testing.T) {

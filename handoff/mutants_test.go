@@ -144,9 +144,6 @@ func unarmed(actions []action) []action {
 
 // Every fault must be found, or the exploration proves nothing.
 func TestExploreFindsFaults(t *testing.T) {
-	if testing.Short() {
-		t.Skip("explores three million states")
-	}
 	for _, x := range mutants {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()

@@ -49,9 +49,6 @@ func runBench(t *testing.T, args ...string) (lost map[string]int, r benchReport)
 // With nothing prepared, in a minute: handoff loses nothing where the others
 // do.
 func TestBench(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
 	began := time.Now()
 	lost, _ := runBench(t)
 	if took := time.Since(began); took > time.Minute {
@@ -70,9 +67,6 @@ func TestBench(t *testing.T) {
 }
 
 func TestHundredRestarts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
 	_, r := runBench(t, "-methods", "handoff", "-restarts", "100", "-pause", "100ms")
 	if len(r.Results) != 2 {
 		t.Errorf("%d results", len(r.Results))
