@@ -56,3 +56,37 @@ func TestRawConnectionCountsAsActive(t *testing.T) {
 		peer.closed(t)
 	})
 }
+
+// slowToClose takes its time, as a connection does whose TLS says goodbye.
+type slowToClose struct {
+	net.Conn
+	takes time.Duration
+}
+
+func (c slowToClose) Close() error {
+	<-time.After(c.takes)
+	return c.Conn.Close()
+}
+
+// A connection that its owner is just closing at the deadline is counted.
+func TestClosingAtDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		defer p.Close()
+		conns := drain.New(drain.Config{Timeout: 30 * time.Second})
+		ln := conns.Listener(p)
+		go func() {
+			_, theirs := net.Pipe()
+			p.conns <- slowToClose{theirs, 100 * time.Millisecond}
+		}()
+		nc, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(30*time.Second-50*time.Millisecond, func() { nc.Close() })
+		r := conns.Drain(t.Context())
+		if n := r.Closed.Finished + r.Closed.Forced; n != 1 || !r.TimedOut {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
