@@ -39,7 +39,7 @@ func (p *pace) due(n int, now time.Time) (k int, next time.Time) {
 	shortest := time.Duration(hurryUp * float64(p.to.Sub(p.from)) / float64(p.gone+n))
 	for k < n {
 		if p.turn.IsZero() {
-			slot := max(p.to.Sub(p.slot)/time.Duration(n-k), shortest)
+			slot := max(p.to.Sub(p.slot)/time.Duration(n-k), shortest, 0)
 			p.turn = p.slot.Add(rand.N(slot + 1))
 			p.slot = p.slot.Add(slot)
 		}

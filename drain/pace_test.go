@@ -53,6 +53,15 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// Who looks after the deadline finds a window that has passed.
+func TestPaceAfterTheWindow(t *testing.T) {
+	now := time.Now()
+	p := newPace(now, now.Add(-time.Second))
+	if k, _ := p.due(3, now); k != 3 {
+		t.Errorf("%d of 3 are due", k)
+	}
+}
+
 // A crowd that shrinks by itself is spread over the whole window all the same,
 // and one that grows does not go all at once.
 func TestPaceOfChangingCrowd(t *testing.T) {
