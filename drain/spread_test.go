@@ -128,6 +128,7 @@ func reconnects(t *testing.T, n int, opts drain.ListenerOptions) (peak float64, 
 	}()
 	stalls := watchStalls()
 	r := s.Drain(t.Context())
+	defer time.AfterFunc(4*spreadOver, func() { newer.Close() }).Stop() // if some stay away
 	at := <-arrivals
 	stall = stalls()
 	if r.Err() != nil || r.Closed != (drain.Outcomes{Cut: uint64(n)}) {
