@@ -119,7 +119,7 @@ func (c *Comparison) losses(old, now *Result) {
 			return
 		}
 	}
-	c.add(old, "lost per restart", old.perRestart(), now.perRestart(), now.LostPerRestart.Mean > old.LostPerRestart.Mean)
+	c.add(old, "lost per restart", old.perRestart(), now.perRestart(), now.meanLost() > old.meanLost())
 }
 
 func (c *Comparison) errors(old, now *Result) {

@@ -64,6 +64,21 @@ func TestCompareTellsWhatIsMissing(t *testing.T) {
 	}
 }
 
+// The first reports had no intervals.
+func TestCompareWithoutIntervals(t *testing.T) {
+	read := func(lost string) *Report {
+		r, err := ReadReport(strings.NewReader(`{"results": [{"method": "x", "scenario": "short", "restarts": 20, "lost": ` + lost + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	c := Compare(read("1021"), read("40"))
+	if len(c.Changes) != 1 || c.Changes[0].Worse || c.Changes[0].Old != "51" || c.Changes[0].New != "2.0" {
+		t.Errorf("%+v", c.Changes)
+	}
+}
+
 // Equal services seldom differ: of a thousand pairs whose every figure is
 // drawn from the same distribution, a heavy-tailed one, a few at most.
 func TestCompareOfEqualsIsQuiet(t *testing.T) {

@@ -93,8 +93,13 @@ func (res *Result) perRestart() string {
 		return "-"
 	}
 	i := res.LostPerRestart
+	if i == (Interval{}) { // reports were written before it was recorded
+		return few(res.meanLost())
+	}
 	return fmt.Sprintf("%s (%s-%s)", few(i.Mean), few(i.Low), few(i.High))
 }
+
+func (res *Result) meanLost() float64 { return float64(res.Lost) / float64(res.Restarts) }
 
 func few(x float64) string {
 	if x >= 10 {
