@@ -29,8 +29,11 @@ func failOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Durati
 		return 0, nil, err
 	}
 	stays := f.stays(ctx, old)
-	<-failed.done()
-	if err := ctx.Err(); err != nil {
+	select {
+	case <-failed.done(): // whether it was ours to wait for or its parent did
+	case <-time.After(restartTimeout):
+		return 0, nil, fmt.Errorf("the process that failed (pid %d) is still there: %w", failed.pid, errRestartTimeout)
+	case <-ctx.Done():
 		return 0, nil, context.Cause(ctx)
 	}
 	if err := os.Remove(told); err != nil && !errors.Is(err, os.ErrNotExist) {

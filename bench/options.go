@@ -168,6 +168,13 @@ func (o *Options) commandLine() string {
 	}
 	if t := o.Target; t != nil {
 		line += fmt.Sprintf(" -target %q -restart %q -addr %s", t.Start, t.Restart, t.Addr)
+		for _, f := range []struct{ flag, value string }{
+			{"stop", t.Stop}, {"path", t.Path}, {"generation-header", t.GenerationHeader},
+		} {
+			if f.value != "" {
+				line += fmt.Sprintf(" -%s %q", f.flag, f.value)
+			}
+		}
 	}
 	if o.CloseEarly {
 		line += " -close-early"

@@ -190,7 +190,7 @@ const saturationTime = time.Second
 // saturation is how many requests a second a server without restarts answers.
 func saturation(ctx context.Context, o *Options, s *scenario) (int, error) {
 	quiet := *o
-	quiet.Restarts, quiet.Pause = 0, saturationTime-o.Warmup
+	quiet.Restarts, quiet.Warmup, quiet.Pause = 0, 0, saturationTime
 	m, err := measure(ctx, &quiet, find(methods(), "stop-start", (*method).id), s)
 	if err != nil {
 		return 0, err
