@@ -176,20 +176,24 @@ func (f *fleet) stop(ctx context.Context, leader *process) error {
 	return leader.ended(ctx)
 }
 
-// end asks everything that a target started to end, whoever started it.
+// end asks everything that a target started to end, whoever started it: what a
+// process that ended leaves behind is ours, and asked too.
 func (f *fleet) end(ctx context.Context) {
-	f.adopt()
-	for _, p := range f.processes {
-		select {
-		case <-p.exited:
-		default:
-			_ = p.signal(syscall.SIGTERM)
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	for _, p := range f.processes {
-		_ = p.ended(ctx)
+	for known := -1; known < len(f.processes); {
+		known = len(f.processes)
+		f.adopt()
+		for _, p := range f.processes {
+			select {
+			case <-p.exited:
+			default:
+				_ = p.signal(syscall.SIGTERM)
+			}
+		}
+		for _, p := range f.processes {
+			_ = p.ended(ctx)
+		}
 	}
 }
 

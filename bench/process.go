@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -28,8 +29,11 @@ type process struct {
 
 	wait   sync.Once
 	exited chan struct{}
-	err    error         // why waiting failed; set before exited closes
-	cpu    time.Duration // of it and the children it waited for; set before too
+
+	// Set before exited closes:
+	err     error         // why waiting failed
+	failure error         // an exit status other than 0, or a signal
+	cpu     time.Duration // of it and the children it waited for
 
 	// leaves, if set, waits for the end of a generation that is not that of
 	// the process: a master process has workers.
@@ -56,6 +60,9 @@ func (p *process) done() <-chan struct{} {
 			var state *os.ProcessState
 			if state, p.err = p.os.Wait(); p.err == nil {
 				p.cpu = state.UserTime() + state.SystemTime()
+				if !state.Success() {
+					p.failure = errors.New(state.String())
+				}
 			}
 		}()
 	})

@@ -62,11 +62,18 @@ func (t *Target) method() *method {
 				conn.Close()
 				return nil, fmt.Errorf("something listens on %s already; end it, or choose another address", t.Addr)
 			}
-			p, err := f.spawn("/bin/sh", "-c", "exec "+t.Start)
+			p, err := f.spawn("/bin/sh", "-c", t.Start)
 			if err != nil {
 				return nil, err
 			}
 			p.generation = f.target.generations.next()
+			ctx, cancel := context.WithCancelCause(ctx)
+			defer cancel(nil)
+			go func() {
+				if <-p.done(); p.failure != nil {
+					cancel(fmt.Errorf("the command that starts it: %w", p.failure))
+				}
+			}()
 			return p, f.answering(ctx, p.generation)
 		},
 		restart: func(ctx context.Context, f *fleet, old *process) (*process, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -29,7 +30,7 @@ func TestTarget(t *testing.T) {
 			o := testOptions(t, targetMethod, "short")
 			o.Restarts = 2
 			o.Target = &Target{
-				Start: "sh " + script,
+				Start: "cd " + dir + "; true && sh serve.sh; exit $?", // the shell stays
 				// What a service manager does: the old one has to go first.
 				Restart:          "kill $(cat " + pidFile + "); while kill -0 $(cat " + pidFile + ") 2>/dev/null; do sleep 0.01; done; sh " + script + " &",
 				Addr:             addr,
@@ -55,6 +56,23 @@ func TestTarget(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What cannot be started is not waited for.
+func TestTargetThatFails(t *testing.T) {
+	addr, err := freeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(t, targetMethod, "short")
+	o.Target = &Target{Start: "VARIABLE=1 exit 3", Restart: "true", Addr: addr}
+	r, err := run(t.Context(), o, o.methods(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := r.Results[0].Errors; len(errs) == 0 || !strings.Contains(errs[0], "exit status 3") {
+		t.Errorf("errors: %q", errs)
 	}
 }
 

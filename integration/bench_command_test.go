@@ -97,6 +97,13 @@ func TestBenchListsAndRefuses(t *testing.T) {
 			t.Errorf("%q: status %d\n%s", args, status, errs)
 		}
 	}
+	// A target is measured instead of the methods, with -full too.
+	for _, full := range []string{"-full", "-full=false"} {
+		_, errs, status := run(t, "graceport", "bench", full, "-target", "exit 3", "-restart", "true", "-addr", "127.0.0.1:1")
+		if status != 1 || !strings.Contains(errs, "target short: generation 1 does not answer: the command that starts it: exit status 3") {
+			t.Errorf("-target that cannot start, %s: status %d\n%s", full, status, errs)
+		}
+	}
 	if _, errs, status := run(t, "graceport", "bench", "compare", "absent.json", "absent.json"); status != 1 || !strings.Contains(errs, "absent.json") {
 		t.Errorf("compare of absent files: status %d\n%s", status, errs)
 	}

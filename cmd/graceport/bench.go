@@ -103,6 +103,9 @@ func (f *benchFlags) options(fs *flag.FlagSet) *bench.Options {
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	full := bench.FullOptions()
+	if o.Target != nil {
+		full.Methods, full.Scenarios = nil, nil // its own
+	}
 	for _, p := range o.Peers {
 		full.Methods = append(full.Methods, p.Name)
 	}
