@@ -63,7 +63,7 @@ func exchange(conn net.Conn, r *bufio.Reader, method string, request []byte, t *
 	if err != nil {
 		return 0, true, fail(answering, err)
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusSwitchingProtocols {
 		return 0, true, fail(answering, fmt.Errorf("status %s", resp.Status))
 	}
 	generation, err = t.generation(resp.Header)

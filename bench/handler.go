@@ -27,6 +27,10 @@ func handler(generation int) http.Handler {
 			stream(w, r)
 			return
 		}
+		if r.URL.Path == upgradePath {
+			upgrade(w)
+			return
+		}
 		fmt.Fprintf(w, "generation %s pid %d\n", number, pid)
 	})
 }

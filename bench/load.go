@@ -9,8 +9,9 @@ import (
 // A load is a number of clients at work on one service.
 type load struct {
 	*recorder
-	pace pace
-	wg   sync.WaitGroup
+	pace    pace
+	release context.CancelFunc // of connections that clients hold
+	wg      sync.WaitGroup
 }
 
 // startLoad sets the clients to work. They stop at finish, or when ctx ends.
@@ -22,17 +23,20 @@ func startLoad(ctx context.Context, s *scenario, t target, o *Options) *load {
 	} else {
 		l.pace = newClosedLoop()
 	}
+	holding, release := context.WithCancel(ctx)
+	l.release = release
 	for range cmp.Or(s.conns, o.Conns) {
 		c := s.client(&t)
 		l.wg.Go(func() {
 			defer c.close()
-			l.work(ctx, c)
+			l.work(ctx, holding, c)
 		})
 	}
 	return l
 }
 
-func (l *load) work(ctx context.Context, c client) {
+func (l *load) work(ctx, holding context.Context, c client) {
+	holder, holds := c.(holdingClient)
 	var previous *failure
 	for {
 		from, ok := l.pace.next(ctx, previous)
@@ -45,6 +49,9 @@ func (l *load) work(ctx context.Context, c client) {
 		}
 		l.record(from, generation, f)
 		previous = f
+		if holds {
+			holder.hold(holding)
+		}
 	}
 }
 
@@ -52,6 +59,7 @@ func (l *load) work(ctx context.Context, c client) {
 // closed their connections.
 func (l *load) finish() {
 	l.pace.stop()
+	l.release()
 	l.wg.Wait()
 	l.recorder.finish()
 }

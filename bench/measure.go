@@ -68,6 +68,9 @@ func (res *Measurement) exercise(ctx context.Context, o *Options, f *fleet, s *s
 	}
 	l.finish()
 	l.fill(res)
+	if s.path == upgradePath {
+		res.Crowd = l.moments.crowd(100 * time.Millisecond)
+	}
 	res.Restart = summarize(times)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ func (res *Result) add(m *Measurement) {
 	res.LostBy = sum(res.LostBy, m.LostBy)
 	res.ClientFailures = sum(res.ClientFailures, m.ClientFailures)
 	res.LongestSilence = max(res.LongestSilence, m.LongestSilence)
+	res.Crowd = max(res.Crowd, m.Crowd)
 	res.Errors = append(res.Errors, m.Errors...)
 	if m.Resumed != nil {
 		if res.Resumed == nil {

@@ -70,6 +70,9 @@ type Measurement struct {
 	// Resumed counts TLS handshakes that resumed a session which another
 	// generation had begun, of so many that tried.
 	Resumed *Fraction `json:"resumed_across,omitempty"`
+	// Crowd is the most clients that came back to a new generation within
+	// 100 ms, where they hold connections that the old one has to end.
+	Crowd int `json:"crowd,omitempty"`
 	// Timeline is what was answered around the restarts.
 	Timeline *Timeline `json:"timeline,omitempty"`
 	// SteadyHistogram and RestartHistogram are all latencies in microseconds.

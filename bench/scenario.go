@@ -122,6 +122,11 @@ func scenarios() []*scenario {
 			shows:   "long answers cut in the middle (response/eof, response/reset)",
 		},
 		{
+			name: "reconnect", client: newReconnectClient, path: upgradePath, restarts: 1, conns: 1000,
+			summary: "1000 upgraded connections, whose clients come back as soon as one ends",
+			shows:   "whether the clients of long-lived connections come back all at once",
+		},
+		{
 			name: "tls", client: newTLSClient, tls: true,
 			summary: "short over TLS 1.3, full and resumed handshakes in turn",
 			shows:   "the same as short; and whether sessions can be resumed across a restart",

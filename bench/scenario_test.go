@@ -3,6 +3,7 @@ package bench
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // What handoff must not lose in any scenario but one, and controls that do.
@@ -19,7 +20,12 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("%d restarts, want %d; errors: %q", res.Restarts, want, res.Errors)
 			}
 			if s.failing == crashes {
-				return // what the process had accepted dies with it
+				// What the process had accepted dies with it, but the old one
+				// is there.
+				if n := res.LostBy[string(dialing)+"/"+string(refused)]; n > 0 {
+					t.Errorf("%d connections were refused", n)
+				}
+				return
 			}
 			if res.Lost > 0 {
 				t.Errorf("handoff lost %d of %d: %v", res.Lost, res.Requests, res.LostBy)
@@ -86,6 +92,29 @@ func TestClosingEarlyLoses(t *testing.T) {
 			}
 			t.Error("lost nothing")
 		})
+	}
+}
+
+// Clients of upgraded connections come back evenly, and all at once to others.
+func TestReconnectIsSpread(t *testing.T) {
+	const clients = 1000
+	even := clients * int(100*time.Millisecond) / int(reconnectWindow)
+	for attempt := range 5 {
+		res := measured(t, testOptions(t, "handoff", "reconnect"))
+		if res.Restarts != 1 || len(res.Errors) > 0 || res.Lost > 0 {
+			t.Fatalf("%d restarts, lost %d, errors: %q", res.Restarts, res.Lost, res.Errors)
+		}
+		t.Logf("handoff: %d within 100 ms, even are %d", res.Crowd, even)
+		if 2*res.Crowd <= 3*even {
+			break
+		}
+		if attempt == 4 {
+			t.Errorf("%d come back within 100 ms, want %d at most", res.Crowd, 3*even/2)
+		}
+	}
+	res := measured(t, testOptions(t, "reuseport-naive", "reconnect"))
+	if t.Logf("reuseport-naive: %d", res.Crowd); res.Crowd < 3*even {
+		t.Errorf("reuseport-naive: only %d come back within 100 ms; the test cannot fail", res.Crowd)
 	}
 }
 

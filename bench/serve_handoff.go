@@ -12,6 +12,9 @@ import (
 	"github.com/graceport/graceport/reuseport"
 )
 
+// probation is short, since the processes that crash here do it at once.
+const probation = 100 * time.Millisecond
+
 // serveHandoff is a service on this module's packages. HUP replaces it; INT,
 // QUIT and TERM drain and end it.
 func serveHandoff(strategy reuseport.Strategy) func(context.Context, *service) error {
@@ -27,6 +30,7 @@ func serveHandoff(strategy reuseport.Strategy) func(context.Context, *service) e
 			Dir:          s.dir,
 			Strategy:     strategy,
 			ReadyTimeout: restartTimeout / 2,
+			Probation:    probation,
 			State:        tickets.state,
 			Logger:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		}
@@ -58,6 +62,8 @@ func (s *service) serveGeneration(ctx context.Context, g *handoff.Generation, ti
 		return err
 	}
 	conns := drain.New(drain.Config{Timeout: shutdownTimeout})
+	// For upgraded connections: no other is ended before its request is.
+	spread := drain.ListenerOptions{Policy: drain.Spread, Grace: -1, Window: reconnectWindow}
 	srv, err := s.server()
 	if err != nil {
 		return err
@@ -67,7 +73,7 @@ func (s *service) serveGeneration(ctx context.Context, g *handoff.Generation, ti
 	}
 	conns.Server(srv)
 	served := make(chan error, 1)
-	go func() { served <- s.serveOn(srv, conns.Listener(s.slow(ln))) }()
+	go func() { served <- s.serveOn(srv, conns.ListenerWith(s.slow(ln), spread)) }()
 	s.warmUp()
 	early.predecessor()
 	if err := g.Ready(ctx); err != nil {

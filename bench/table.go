@@ -69,6 +69,9 @@ func (r *Report) notes(w io.Writer) {
 			fmt.Fprintf(w, "\nnote: %s %s: %d of %d TLS sessions of an older generation were resumed\n",
 				res.Method, res.Scenario, res.Resumed.Part, res.Resumed.Of)
 		}
+		if res.Crowd > 0 {
+			fmt.Fprintf(w, "\nnote: %s %s: at most %d clients came back within 100 ms\n", res.Method, res.Scenario, res.Crowd)
+		}
 		if len(res.ClientFailures) > 0 {
 			fmt.Fprintf(w, "\nnote: %s %s: requests that were not made because the client side failed: %s; widen net.ipv4.ip_local_port_range, raise ulimit -n, or use -rate\n",
 				res.Method, res.Scenario, lostBy(res.ClientFailures))

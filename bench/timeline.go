@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -99,6 +100,31 @@ func (m *moments) timeline() *Timeline {
 		}
 	}
 	return t
+}
+
+// crowd is the most answers of a new generation within a time, after any one
+// restart.
+func (m *moments) crowd(within time.Duration) (most int) {
+	for i, w := range m.windows {
+		from, to := w.open.Sub(m.start).Milliseconds(), int64(math.MaxInt64)
+		if i+1 < len(m.windows) {
+			to = m.windows[i+1].open.Sub(m.start).Milliseconds()
+		}
+		at := map[int64]int{}
+		for e, n := range m.ended {
+			if ms := int64(e.ms); e.generation > w.youngest && ms >= from && ms < to {
+				at[ms] += n
+			}
+		}
+		for first := range at {
+			sum := 0
+			for ms := range within.Milliseconds() {
+				sum += at[first+ms]
+			}
+			most = max(most, sum)
+		}
+	}
+	return most
 }
 
 // add lays other over t.
