@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/graceport/graceport/drain"
@@ -81,4 +82,13 @@ func obey(command string, conns *drain.Conns) (reply serverReply) {
 		reply.Open = conns.Snapshot().Open
 	}
 	return reply
+}
+
+// processorTime is what this process has used.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(os.NewSyscallError("getrusage", err))
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -8,14 +8,7 @@ import (
 // BenchmarkAccept takes connections that wait in the queue.
 func BenchmarkAccept(b *testing.B) {
 	b.Run("bare", func(b *testing.B) {
-		var lc net.ListenConfig
-		lc.SetMultipathTCP(false)
-		ln, err := lc.Listen(b.Context(), "tcp4", "127.0.0.1:0")
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = ln.Close() }()
-		benchmarkAccept(b, ln)
+		benchmarkAccept(b, bareListener(b))
 	})
 	b.Run("one socket", func(b *testing.B) {
 		benchmarkAccept(b, open(b, "tcp4", "127.0.0.1:0", nil))

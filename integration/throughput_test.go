@@ -1,4 +1,4 @@
-package drain_test
+package integration
 
 import (
 	"bytes"
@@ -16,20 +16,20 @@ import (
 	"time"
 
 	"github.com/graceport/graceport/drain"
+	"github.com/graceport/graceport/handoff"
 )
 
 const (
-	leastThroughput = 0.97 // of the bare server's
-	leastShare      = 0.9  // of a processor, to have it decide
+	leastShare = 0.9 // of a processor, to have it decide
 
 	turns     = 160 // of each server
 	turnTime  = 25 * time.Millisecond
 	atOneTime = 4 // connections
 )
 
-// BenchmarkThroughput compares a server behind drain with a bare one, under a
-// closed loop that saturates a processor. It fails if the former does less than
-// leastThroughput of the latter.
+// BenchmarkThroughput compares servers behind handoff, drain and both with a
+// bare one, under a closed loop that saturates a processor. It fails if one
+// does less than its limit of what the bare one does.
 //
 // The two take short turns, so that both meet the same noise. What decides is
 // the processor time of a request, of server and client together, whose inverse
@@ -39,52 +39,100 @@ const (
 // Processor time is not the same either where caches and cores are shared, so a
 // machine that lends less than leastShare of a processor does not decide.
 func BenchmarkThroughput(b *testing.B) {
-	for _, kind := range []struct {
-		name    string
-		request string
+	for _, c := range []struct {
+		name           string
+		handoff, drain bool
+		least          float64 // of the bare server's throughput
 	}{
-		{"keepalive", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
-		{"short", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"},
+		{"drain", false, true, 0.97},
+		{"handoff", true, false, 0.98},
+		{"handoff and drain", true, true, 0.95}, // the product of the two
 	} {
-		b.Run(kind.name, func(b *testing.B) {
-			bare, tracked := listen(b), listen(b)
-			conns := drain.New(drain.Config{})
-			for _, ln := range []net.Listener{bare, tracked} {
-				srv := &http.Server{Handler: http.HandlerFunc(echo)}
-				if ln == tracked {
+		for _, kind := range []struct{ name, request string }{
+			{"keepalive", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
+			{"short", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"},
+		} {
+			b.Run(c.name+"/"+kind.name, func(b *testing.B) {
+				bare := listenBare(b)
+				go newServer(b).Serve(bare)
+				ours, srv := listenBare, newServer(b)
+				if c.handoff {
+					ours = listenHandoff
+				}
+				ln := ours(b)
+				served := ln
+				if c.drain {
+					conns := drain.New(drain.Config{})
 					conns.Server(srv)
-					go srv.Serve(conns.Listener(ln))
-				} else {
-					go srv.Serve(ln)
+					served = conns.Listener(ln)
 				}
-				defer srv.Close()
-			}
-			// Collections are so frequent that every turn has some.
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-			defer debug.SetGCPercent(debug.SetGCPercent(50))
-			for b.Loop() {
-				var without, with []work
-				for range turns {
-					without = append(without, saturate(b, bare, kind.request))
-					with = append(with, saturate(b, tracked, kind.request))
-				}
-				ratio := cheapest(without) / cheapest(with)
-				b.ReportMetric(rate(without), "bare-req/s")
-				b.ReportMetric(rate(with), "drain-req/s")
-				b.ReportMetric(ratio, "ratio")
-				b.ReportMetric(median(without)/median(with), "median-ratio")
-				b.ReportMetric(rate(with)/rate(without), "wall-ratio")
-				b.ReportMetric(0, "ns/op")
-				share := busy(append(without, with...))
-				b.ReportMetric(share, "processors")
-				if ratio < leastThroughput && share < leastShare {
-					b.Skipf("throughput is %.3f of the bare server's, but on a machine too busy to tell: we had %.2f of a processor", ratio, share)
-				}
-				if ratio < leastThroughput {
-					b.Errorf("behind drain, throughput is %.3f of the bare server's, want %v", ratio, leastThroughput)
-				}
-			}
-		})
+				go srv.Serve(served)
+				compareThroughput(b, bare, ln, kind.request, c.least)
+			})
+		}
+	}
+}
+
+func newServer(b *testing.B) *http.Server {
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.URL.Path)
+	})}
+	b.Cleanup(func() { srv.Close() })
+	return srv
+}
+
+func listenBare(b *testing.B) net.Listener {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(b.Context(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ln
+}
+
+// listenHandoff is a generation that leads and has nobody beside it.
+func listenHandoff(b *testing.B) net.Listener {
+	g, err := handoff.Open(b.Context(), handoff.Config{Dir: b.TempDir() + "/control"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { g.Close() })
+	ln, err := g.Listen(b.Context(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := g.Ready(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return ln
+}
+
+func compareThroughput(b *testing.B, bare, ours net.Listener, request string, least float64) {
+	// Collections are so frequent that every turn has some.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	for b.Loop() {
+		var without, with []work
+		for range turns {
+			without = append(without, saturate(b, bare, request))
+			with = append(with, saturate(b, ours, request))
+		}
+		ratio := cheapest(without) / cheapest(with)
+		b.ReportMetric(rate(without), "bare-req/s")
+		b.ReportMetric(rate(with), "req/s")
+		b.ReportMetric(ratio, "ratio")
+		b.ReportMetric(median(without)/median(with), "median-ratio")
+		b.ReportMetric(rate(with)/rate(without), "wall-ratio")
+		b.ReportMetric(0, "ns/op")
+		share := busy(append(without, with...))
+		b.ReportMetric(share, "processors")
+		if ratio < least && share < leastShare {
+			b.Skipf("throughput is %.3f of the bare server's, but on a machine too busy to tell: we had %.2f of a processor", ratio, share)
+		}
+		if ratio < least {
+			b.Errorf("throughput is %.3f of the bare server's, want %v", ratio, least)
+		}
 	}
 }
 
