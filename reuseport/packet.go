@@ -33,6 +33,7 @@ type PacketConn struct {
 
 	inside   int           // reads that are under way
 	out      int           // reads that gave something, and whose reader has not come back
+	failed   int           // reads that gave an error, and whose reader has not come back
 	held     int           // Holds that are not released
 	parked   bool          // a reader found that nothing can come
 	gate     chan struct{} // while the readers are stopped; closed when they may go on
@@ -47,7 +48,7 @@ var (
 	_ syscall.Conn   = (*PacketConn)(nil)
 )
 
-// Addr returns the address of the group, as LocalAddr does.
+// Addr returns the address of the group, as a *net.UDPAddr.
 func (c *PacketConn) Addr() net.Addr { return c.addr }
 
 // Strategy returns the strategy in force. If ListenPacket picked it, it may
@@ -62,7 +63,8 @@ func (c *PacketConn) Strategy() Strategy {
 // Steer decides who in the group receives datagrams from now on, members of
 // other processes included, as Listener.Steer does for handshakes. There are no
 // connections that would stay where they are: the next datagram of a client
-// goes to whom the program chooses, and a Share is drawn for each datagram.
+// goes to whom the program chooses, and a Share is drawn for each datagram. The
+// errors are those of Listener.Steer.
 func (c *PacketConn) Steer(sel Selection) error {
 	if err := sel.validate(); err != nil {
 		return err
@@ -116,7 +118,7 @@ func eachPacket[T any](c *PacketConn, ask func(fd int) (T, error)) ([]T, error) 
 }
 
 // Group returns the members of the socket's group, its own included, in no
-// particular order. It needs no privilege. The error is net.ErrClosed if the
+// particular order. It needs no privilege. The error matches net.ErrClosed if the
 // socket is closed.
 //
 // A member that connects is not counted, because it leaves the array (seen on
@@ -143,7 +145,7 @@ func (c *PacketConn) Moved(int) {}
 // services end when a read fails, and would take others down with them.
 // Deadlines can be set until Close.
 //
-// It returns net.ErrClosed if the socket is closed.
+// The error matches net.ErrClosed if the socket is closed.
 func (c *PacketConn) CloseLast() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -31,15 +31,16 @@ func (c *PacketConn) Hold() (release func()) {
 //
 // Goroutines cannot be told apart: one that reads for the first time while
 // another answers is taken for that one, until all have been back at once. Start
-// the readers before the socket receives, or Hold.
+// the readers before the socket receives, or Hold. One that ends after a read
+// that failed, for instance at a deadline, may keep Empty waiting for nothing.
 //
-// When ctx ends, Empty returns what is left with the error of ctx. The socket
-// is still open and nothing was lost. Left.Queued then counts datagrams as far
-// as they are known: reads whose reader has not come back, Holds, and one more
+// When ctx ends, Empty returns what is left with an error that matches that of
+// ctx. The socket is still open and nothing was lost. Left.Queued then counts
+// datagrams as far as they are known: reads whose reader has not come back, Holds, and one more
 // if the queue is not empty, since the kernel does not tell how many wait.
 //
 // The end of ctx may be noticed late by one RCU grace period of the kernel,
-// usually some 10 ms.
+// usually some 10 ms. If the socket is closed, the error matches net.ErrClosed.
 func (c *PacketConn) Empty(ctx context.Context, i int) (Left, error) {
 	if i != 0 || c.Open() == 0 {
 		return Left{}, c.errSocket(i)
@@ -126,7 +127,7 @@ func (c *PacketConn) goOn() {
 // any more, every other reader has come back too, and every Hold is released.
 //
 // It returns the error of ctx when that ends first, for instance because nobody
-// reads, and net.ErrClosed if Close was called before.
+// reads, and one that matches net.ErrClosed if Close was called before.
 func (c *PacketConn) Delivered(ctx context.Context) error {
 	for pause := newPause(); ; {
 		c.mu.Lock()

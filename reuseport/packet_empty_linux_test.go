@@ -84,6 +84,38 @@ func TestPacketEmptyWaitsForReader(t *testing.T) {
 	})
 }
 
+// A reader whose read failed is not taken for the one that answers.
+func TestPacketEmptyWaitsBesideAPollingReader(t *testing.T) {
+	c := openPacket(t, "udp4", "127.0.0.1:0", nil)
+	results := make(chan error)
+	read := func() {
+		_, err := c.Read(make([]byte, 16))
+		results <- err
+	}
+	go read()
+	go read()
+	eventually(t, "both read", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.inside == 2
+	})
+	write(t, dialPacket(t, c.Addr().String()), "request")
+	if err := <-results; err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(past()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := <-results; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%v, want os.ErrDeadlineExceeded", err)
+		}
+		go read()
+	}
+	<-results
+	leaves(t, c, 1)
+}
+
 func TestPacketEmptyWaitsForEveryReader(t *testing.T) {
 	c := openPacket(t, "udp4", "127.0.0.1:0", nil)
 	const n = 3

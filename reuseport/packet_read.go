@@ -15,7 +15,9 @@ func (c *PacketConn) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// ReadFrom implements net.PacketConn.
+// ReadFrom reads a datagram. What does not fit into b is lost. The error matches
+// os.ErrDeadlineExceeded at the deadline and net.ErrClosed after Close; after
+// CloseLast it blocks until one of the two.
 func (c *PacketConn) ReadFrom(b []byte) (n int, addr net.Addr, err error) {
 	err = c.read(func() error { n, addr, err = c.UDPConn.ReadFrom(b); return err })
 	return n, addr, err
@@ -33,7 +35,8 @@ func (c *PacketConn) ReadFromUDPAddrPort(b []byte) (n int, addr netip.AddrPort, 
 	return n, addr, err
 }
 
-// ReadMsgUDP reads a datagram and its control messages.
+// ReadMsgUDP is ReadFromUDP with control messages, which go to oob, see
+// net.UDPConn.
 func (c *PacketConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
 	err = c.read(func() error { n, oobn, flags, addr, err = c.UDPConn.ReadMsgUDP(b, oob); return err })
 	return n, oobn, flags, addr, err
@@ -47,7 +50,8 @@ func (c *PacketConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr
 
 // SyscallConn implements syscall.Conn. Its Read is counted like the other
 // reads, so packages that receive several datagrams in one system call may use
-// it; what they receive at once counts as one.
+// it; what they receive at once counts as one. After CloseLast it blocks as they
+// do.
 func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	raw, err := c.UDPConn.SyscallConn()
 	if err != nil {
@@ -65,7 +69,7 @@ func (r rawPacketConn) Read(f func(fd uintptr) (done bool)) error {
 	return r.c.read(func() error { return r.RawConn.Read(f) })
 }
 
-// SetDeadline sets the deadlines of reads and writes.
+// SetDeadline sets the deadlines of reads and writes; the zero time means none.
 func (c *PacketConn) SetDeadline(t time.Time) error {
 	if err := c.SetReadDeadline(t); err != nil {
 		return err
@@ -77,6 +81,7 @@ func (c *PacketConn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline sets the deadline of reads, which holds after CloseLast too.
+// After Close the error matches net.ErrClosed.
 func (c *PacketConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,13 +119,18 @@ func (c *PacketConn) read(call func() error) error {
 }
 
 // enter waits while readers are stopped. A reader that comes back has answered
-// what it got last time. Goroutines cannot be told apart, so one that reads for
-// the first time is taken for another that still answers; that is put right
-// when more come back than are missing.
+// what it got last time, or it got nothing because its read failed. Goroutines
+// cannot be told apart, so those that failed are taken to come back first, and
+// one that reads for the first time is taken for another that still answers;
+// that is put right when more come back than are missing.
 func (c *PacketConn) enter(first bool) (stops uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if first && c.out > 0 {
+	switch {
+	case !first:
+	case c.failed > 0:
+		c.failed--
+	case c.out > 0:
 		c.out--
 	}
 	for c.gate != nil {
@@ -138,11 +148,15 @@ func (c *PacketConn) leave(stops uint64, err error) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.inside--
-	if err == nil {
-		c.out++
-	}
 	// If the caller's deadline has passed too, the next read tells.
-	return c.stops != stops && errors.Is(err, os.ErrDeadlineExceeded)
+	again = c.stops != stops && errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case err == nil:
+		c.out++
+	case !again:
+		c.failed++
+	}
+	return again
 }
 
 // park blocks until Close or the deadline, because nothing can come.
