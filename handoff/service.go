@@ -20,10 +20,15 @@ import (
 )
 
 // Service is a running service as its operator sees it: through the control
-// directory, from another process of the same user, or of root.
+// directory, from another process of the same user, or of root. Its methods may
+// be called from several goroutines.
+//
+// What a generation refuses is told in the text of the error alone: of this
+// package's errors only [ErrNoService] and [ErrUpgradeFailed] are matched.
 type Service struct {
 	dir directory
-	// Timeout bounds an answer that needs no work. 0 means 2 s.
+	// Timeout bounds an answer that needs no work. NewService sets it to 2 s.
+	// With 0 only the context bounds it.
 	Timeout time.Duration
 }
 
@@ -31,10 +36,12 @@ type Service struct {
 // not answer: it is stopped, or hangs.
 const StateSilent = "silent"
 
-// ErrNoService is matched when no generation lives in a control directory.
+// ErrNoService is matched when no generation lives in a control directory, or
+// there is no such directory.
 var ErrNoService = errors.New("no generation of a service lives there")
 
-// NewService returns the service whose control directory is dir.
+// NewService returns the service whose control directory is dir. The error matches
+// [ErrNoService] if it does not exist.
 func NewService(dir string) (*Service, error) {
 	path, err := filepath.Abs(dir)
 	if err != nil {
@@ -52,7 +59,10 @@ func NewService(dir string) (*Service, error) {
 	return &Service{dir: directory(path), Timeout: 2 * time.Second}, nil
 }
 
-// Status asks every living generation, the newest first.
+// Status asks every living generation, the newest first. One that does not answer
+// within Timeout, or before ctx ends, has the state [StateSilent] and says why in
+// Error. The error matches [ErrNoService] if none lives, and fs.ErrPermission if
+// they belong to another user.
 func (s *Service) Status(ctx context.Context) ([]Status, error) {
 	gens, err := s.dir.generations()
 	if err != nil {
@@ -99,8 +109,9 @@ func (s *Service) pidOf(generation int) int {
 	return peer.pid
 }
 
-// Upgrade has the leader start a successor and waits until that leads, calling
-// o.Progress for each step. The upgrade goes on when ctx ends before.
+// Upgrade has the leader start a successor and waits until that leads for good, as
+// Generation.Upgrade does, calling o.Progress for each step, in the caller's
+// goroutine. Timeout does not bound it. The upgrade goes on when ctx ends before.
 func (s *Service) Upgrade(ctx context.Context, o *UpgradeOptions) error {
 	if o == nil {
 		o = &UpgradeOptions{}
@@ -109,10 +120,13 @@ func (s *Service) Upgrade(ctx context.Context, o *UpgradeOptions) error {
 	if err != nil {
 		return err
 	}
+	watched, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(s.watch(watched, leader)) }()
 	var last Progress
 	unbounded := *s
 	unbounded.Timeout = 0 // the leader has its own deadlines
-	err = unbounded.call(ctx, leader, http.MethodPost, "/v1/upgrade", o, func(body io.Reader) error {
+	err = unbounded.call(watched, leader, http.MethodPost, "/v1/upgrade", o, func(body io.Reader) error {
 		lines := bufio.NewScanner(body)
 		for lines.Scan() {
 			if err := json.Unmarshal(lines.Bytes(), &last); err != nil {
@@ -125,6 +139,8 @@ func (s *Service) Upgrade(ctx context.Context, o *UpgradeOptions) error {
 		return lines.Err()
 	})
 	switch {
+	case err != nil && watched.Err() != nil && ctx.Err() == nil:
+		return fmt.Errorf("handoff: %w: %w", ErrUpgradeFailed, context.Cause(watched))
 	case err != nil:
 		return fmt.Errorf("handoff: upgrade: %w", err)
 	case last.Event == "failed":
@@ -135,8 +151,34 @@ func (s *Service) Upgrade(ctx context.Context, o *UpgradeOptions) error {
 	return nil
 }
 
+// silences in a row are those of a process that is stopped, or hangs.
+const silences = 5
+
+// watch returns when a generation does not answer any more, or ctx ends. A
+// process that is stopped keeps none of its deadlines.
+func (s *Service) watch(ctx context.Context, generation int) error {
+	bounded := *s
+	bounded.Timeout = s.timeout()
+	tick := time.NewTicker(bounded.Timeout)
+	defer tick.Stop()
+	for silent := 0; silent < silences; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		silent++
+		if _, err := bounded.statusOf(ctx, generation); err == nil {
+			silent = 0
+		}
+	}
+	return fmt.Errorf("generation %d does not answer any more, and generation %d leads; \"status\" shows what becomes of the upgrade", generation, s.dir.leader())
+}
+
 // Share sets the share of the successor that is sharing, in 1/10000 of new
-// connections.
+// connections. The rest of its plan is given up: the share stays until it is set
+// again, Stop of the leader lets the successor take all, or Rollback gives all
+// back.
 func (s *Service) Share(ctx context.Context, share int) error {
 	generation, err := s.find(ctx, "is sharing", func(st Status) bool { return st.State == phaseSharing.String() })
 	if err != nil {
@@ -146,7 +188,8 @@ func (s *Service) Share(ctx context.Context, share int) error {
 }
 
 // Rollback gives everything back to the predecessor, while a successor shares
-// or is in probation. It returns when the predecessor leads again.
+// or is in probation. It returns when new connections go there again; its state
+// may follow a moment later.
 func (s *Service) Rollback(ctx context.Context) error {
 	generation, err := s.find(ctx, "shares or is in probation", func(st Status) bool {
 		return st.State == phaseSharing.String() || st.State == phaseProbation.String()
@@ -157,8 +200,9 @@ func (s *Service) Rollback(ctx context.Context) error {
 	return s.call(ctx, generation, http.MethodPost, "/v1/rollback", nil, nil)
 }
 
-// Stop has a generation stop, or the leader if generation is 0. With now it
-// does not wait for its connections.
+// Stop has a generation stop, or the leader if generation is 0, as
+// Generation.Stop does, and returns when it has begun to. With now it does not
+// wait for its connections, see Generation.DrainNow.
 func (s *Service) Stop(ctx context.Context, generation int, now bool) error {
 	if generation == 0 {
 		var err error

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -307,5 +308,31 @@ func TestUpgradeRightAfterUpgrade(t *testing.T) {
 	}
 	if got := first.ready(); got.generation != 3 {
 		t.Errorf("generation %d leads", got.generation)
+	}
+}
+
+// A leader that is stopped keeps no deadline, so whoever asked for the upgrade
+// does.
+func TestUpgradeByALeaderThatIsStopped(t *testing.T) {
+	c := newService(t)
+	first := start(t, c)
+	first.ready()
+	service, err := handoff.NewService(c.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service.Timeout = 100 * time.Millisecond
+	hour := handoff.Duration(time.Hour)
+	err = service.Upgrade(t.Context(), &handoff.UpgradeOptions{
+		Plan: []handoff.Share{{Share: 100, Hold: hour}},
+		Progress: func(p handoff.Progress) {
+			if p.Event == "sharing" {
+				first.signal(syscall.SIGSTOP)
+			}
+		},
+	})
+	first.signal(syscall.SIGCONT)
+	if !errors.Is(err, handoff.ErrUpgradeFailed) || !strings.Contains(err.Error(), "generation 1 does not answer any more") {
+		t.Errorf("%v", err)
 	}
 }
