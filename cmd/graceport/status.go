@@ -134,10 +134,12 @@ func statusTable(w io.Writer, all []handoff.Status, now time.Time) error {
 		if s, ok := snapshot(st); ok && s.Draining {
 			shown := map[string]bool{}
 			for _, c := range slices.Concat(s.Oldest, s.Slowest) {
-				if !shown[c.Remote] {
+				// Clients of a Unix socket have no address to tell them by.
+				key := c.Remote + " " + c.Listener + " " + c.Accepted.String()
+				if !shown[key] {
 					fmt.Fprintf(w, "generation %d: %s\n", st.Generation, connection(c, now))
 				}
-				shown[c.Remote] = true
+				shown[key] = true
 			}
 		}
 	}
