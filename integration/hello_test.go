@@ -28,6 +28,7 @@ func status(t *testing.T, dir string) []handoff.Status {
 // The life of a service, with the commands that its operator has.
 func TestHello(t *testing.T) {
 	dir := controlDir(t)
+	killLeft(t, dir)
 	first := serve(t, "hello", "-addr", "127.0.0.1:0", "-dir", dir)
 	address, pid, generation := first.ready()
 	if body, err := get(address); err != nil || body != fmt.Sprintf("Hello from %d!\n", pid) || generation != 1 {
