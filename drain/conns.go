@@ -12,21 +12,21 @@ import (
 
 // Defaults for the zero fields of a [Config].
 const (
-	DefaultTimeout   = 30 * time.Second
-	DefaultIdleGrace = 5 * time.Second
+	DefaultTimeout   = 30 * time.Second // of Config.Timeout
+	DefaultIdleGrace = 5 * time.Second  // of Config.IdleGrace
 )
 
 // Config bounds a drain. Its zero value is ready to use.
 type Config struct {
 	// Timeout is how long after the start of draining the connections that
-	// are left are closed by force. 0 means DefaultTimeout.
+	// are left are closed by force. 0 or less means DefaultTimeout.
 	Timeout time.Duration
 
 	// IdleGrace is how long, while draining, a connection stays open that
 	// waits for a request: since its last response, its accept, its last
 	// received byte or the start of draining, whichever came last. A client
 	// that never pauses longer loses nothing. It should be well below Timeout,
-	// which it does not extend. 0 means DefaultIdleGrace.
+	// which it does not extend. 0 or less means DefaultIdleGrace.
 	IdleGrace time.Duration
 
 	// TraceDir is a directory that exists. If it is not "", the runtime's
@@ -42,7 +42,7 @@ type Config struct {
 }
 
 // Conns tracks the connections of one generation of a service and drains
-// them. Its methods may be called at the same time. Make one with [New].
+// them, once. Its methods may be called at the same time. Make one with [New].
 type Conns struct {
 	timeout, grace time.Duration
 	traceDir       string
@@ -76,7 +76,8 @@ type Conns struct {
 	ended    time.Time
 }
 
-// New returns an empty set of connections. It starts no goroutine.
+// New returns an empty set of connections. It starts no goroutine, and there is
+// nothing to close.
 func New(cfg Config) *Conns {
 	c := &Conns{
 		timeout:  cfg.Timeout,
@@ -113,12 +114,14 @@ func (c *Conns) Context() context.Context { return c.begun }
 func (c *Conns) draining() bool { return c.lame.Load() }
 
 // Server makes srv's connections part of the drain. Call it before Serve and
-// after setting srv's other fields. It chains Handler, ConnState,
-// ConnContext and BaseContext: the states of connections are followed, responses carry
-// Connection: close while draining, and request contexts know c, for
-// [Context]. If TLSNextProto is nil, it is set to net/http's own HTTP/2, so that
-// Drain can say GOAWAY. Drain ends by shutting srv down. Several servers may be
-// given.
+// after setting srv's other fields; serve from a listener of c, since others'
+// connections are left to Shutdown. It chains Handler, ConnState, ConnContext and
+// BaseContext: the states of connections are followed, responses carry
+// Connection: close while draining, and request contexts know c, for [Context]. If
+// TLSNextProto is nil, it is set to net/http's own HTTP/2, so that Drain can say
+// GOAWAY. Drain ends by shutting srv down, so Serve returns
+// http.ErrServerClosed. Several servers may be given; one that is given again is
+// ignored.
 func (c *Conns) Server(srv *http.Server) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,6 +19,15 @@
 //     connections as their streams end.
 //  5. At the deadline what is left is closed by force, and reported.
 //
+// A service of one protocol needs no options:
+//
+//	conns := drain.New(drain.Config{})
+//	srv := &http.Server{Handler: mux}
+//	conns.Server(srv)
+//	go srv.Serve(conns.Listener(ln))
+//	...                                // until a successor serves
+//	err := conns.Drain(ctx).Err()      // matches ErrDeadline if that passed
+//
 // # Why not http.Server.Shutdown alone
 //
 // Shutdown closes idle connections at once, whether or not a request is on its
@@ -84,4 +93,9 @@
 // Connections that a Conns tracks are not *[net.TCPConn], but keep ReadFrom,
 // WriteTo, CloseRead, CloseWrite and SyscallConn. NetConn returns the
 // connection beneath.
+//
+// # Other systems
+//
+// Outside Linux Drain does not see what an idle connection's server has yet to
+// read, and ConnInfo counts no bytes. All else is the same.
 package drain

@@ -18,14 +18,16 @@ func (c *Conns) Drain(ctx context.Context) *Report {
 }
 
 // DrainWith lets the connections finish, closes the rest at the deadline, and
-// reports. It returns when nothing is left, so at once if nothing was open.
-// [Report.Err] tells whether the deadline passed.
+// reports. It returns when nothing is left: within some 10 ms if nothing was open.
+// The report is never nil, and not to be changed; [Report.Err] tells whether the
+// deadline passed.
 //
 // The deadline is Config.Timeout from now, or that of ctx if it comes first.
 // The end of ctx brings it forward to now. Draining again, also at the same
 // time, waits for and returns the same report; the first options count, and
 // the first of the contexts to end. Handlers whose connections were closed by
-// force may still be running afterwards.
+// force may still be running afterwards. Closing those may take some seconds
+// beyond the deadline, since Close of a connection may block, as that of TLS does.
 func (c *Conns) DrainWith(ctx context.Context, opts DrainOptions) *Report {
 	c.mu.Lock()
 	if c.started.IsZero() {

@@ -22,6 +22,7 @@ type Draining struct {
 	Deadline time.Time // when what is left is closed by force, at the latest
 }
 
+// Error gives the deadline and the reason.
 func (d *Draining) Error() string {
 	s := fmt.Sprintf("%v until %s", ErrDraining, d.Deadline.Format(time.RFC3339))
 	if d.Reason != "" {

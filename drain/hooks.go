@@ -3,8 +3,8 @@ package drain
 import "context"
 
 // OnDrain calls f in a goroutine of its own when draining begins, or at once
-// if it has begun. Drain waits for it, like for a connection. ctx ends at the
-// deadline. It is the place for another protocol's own goodbye:
+// if it has begun. Drain waits for it, like for a connection, but no longer than
+// to the deadline, when ctx ends. It is the place for another protocol's own goodbye:
 //
 //	conns.OnDrain(func(ctx context.Context) {
 //		defer context.AfterFunc(ctx, grpcServer.Stop)()

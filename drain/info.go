@@ -9,23 +9,23 @@ const maxListed = 10
 type ConnInfo struct {
 	Listener string    `json:"listener,omitempty"` // ListenerOptions.Name
 	Remote   string    `json:"remote"`             // the peer's address
-	Accepted time.Time `json:"accepted"`
+	Accepted time.Time `json:"accepted"`           // when Accept returned it
 
 	// State is new, active, idle or hijacked, see States.
 	State   string  `json:"state"`
 	Seconds float64 `json:"age_seconds"` // since the state began
 
 	// Request is the method and the target, without the query, of the last
-	// request, cut off after 256 bytes; "" if there was none.
+	// request, each cut off after 256 bytes; "" if there was none.
 	Request string `json:"request,omitempty"`
 
 	// BytesIn and BytesOut count what was received and sent, TLS and headers
 	// included, and IdleSeconds is the time since the last of it. They are
 	// the kernel's own numbers of a TCP connection on Linux. Of others it
 	// counts nothing, and IdleSeconds equals Seconds.
-	BytesIn     uint64  `json:"bytes_in"`
-	BytesOut    uint64  `json:"bytes_out"`
-	IdleSeconds float64 `json:"idle_seconds"`
+	BytesIn     uint64  `json:"bytes_in"`     // from the peer
+	BytesOut    uint64  `json:"bytes_out"`    // to the peer
+	IdleSeconds float64 `json:"idle_seconds"` // without traffic
 }
 
 // traffic is what the kernel knows of a connection.

@@ -29,7 +29,8 @@ type ListenerOptions struct {
 	// Report and metrics. Listeners of one name are counted together.
 	Name string
 
-	// Policy says how draining ends the connections.
+	// Policy says how draining ends the connections; see there for the zero
+	// value.
 	Policy Policy
 
 	// Grace is how long after the start of draining Spread and Cut leave the
@@ -50,9 +51,10 @@ type ListenerOptions struct {
 	OnDrain func(nc net.Conn, d *Draining)
 
 	// OnWarn, if not nil, is called like OnDrain, WarnBefore before the
-	// deadline. It is not called if Drain's context ends before that.
+	// deadline, or up to a second later. It is not called if Drain's context
+	// ends before that.
 	OnWarn     func(nc net.Conn, d *Draining)
-	WarnBefore time.Duration // 0 means Config.IdleGrace
+	WarnBefore time.Duration // 0 or less means Config.IdleGrace
 }
 
 // policy returns what goes for a connection in state st.

@@ -36,9 +36,9 @@ type Outcomes struct {
 // Report tells how a drain went.
 type Report struct {
 	Reason   string    `json:"reason,omitempty"` // as given in DrainOptions
-	Started  time.Time `json:"started"`
-	Deadline time.Time `json:"deadline"`
-	Seconds  float64   `json:"seconds"` // how long it took
+	Started  time.Time `json:"started"`          // when Drain was first called
+	Deadline time.Time `json:"deadline"`         // as it was set then, from Config.Timeout or ctx
+	Seconds  float64   `json:"seconds"`          // how long it took
 
 	Open     int      `json:"open"`     // connections when it began
 	Accepted uint64   `json:"accepted"` // connections accepted since

@@ -32,8 +32,8 @@ func (s *States) add(st connState) {
 // ListenerSnapshot is what became of the connections of one listener, or of
 // several of the same name.
 type ListenerSnapshot struct {
-	Name     string   `json:"name"` // ListenerOptions.Name
-	Open     States   `json:"open"`
+	Name     string   `json:"name"`     // ListenerOptions.Name
+	Open     States   `json:"open"`     // now
 	Accepted uint64   `json:"accepted"` // since New
 	Closed   Outcomes `json:"closed"`   // since New
 }
@@ -41,7 +41,7 @@ type ListenerSnapshot struct {
 // Snapshot is the state of a Conns at one moment. Its numbers belong together,
 // so a metrics collector needs only one for all it shows.
 type Snapshot struct {
-	Open     States   `json:"open"`
+	Open     States   `json:"open"`     // now
 	Accepted uint64   `json:"accepted"` // since New
 	Closed   Outcomes `json:"closed"`   // since New
 
@@ -53,7 +53,7 @@ type Snapshot struct {
 	Reason   string    `json:"reason,omitempty"`  // as given in DrainOptions
 	Started  time.Time `json:"started,omitzero"`  // zero before draining
 	Deadline time.Time `json:"deadline,omitzero"` // of draining
-	Ended    time.Time `json:"ended,omitzero"`
+	Ended    time.Time `json:"ended,omitzero"`    // zero until all is closed
 
 	// Oldest are the connections that were accepted first, at most ten.
 	Oldest []ConnInfo `json:"oldest,omitempty"`

@@ -17,11 +17,11 @@ import (
 // is required.
 type Config struct {
 	// Dir is the control directory, one per service, such as /run/hello. It is
-	// created with mode 0700 if its parent exists, and refused if others could
-	// write to it.
+	// created with mode 0700 if its parent exists, and refused if it is another
+	// user's or a symlink, or others could write to it or replace it.
 	Dir string
 
-	// Version of the service, shown in status.
+	// Version of the service, shown in status and metrics.
 	Version string
 
 	// Strategy of the listeners; the zero value takes the strongest that works.
@@ -42,15 +42,18 @@ type Config struct {
 	RetireTimeout time.Duration
 
 	// Plan is the shares of new connections that we receive, one after the
-	// other, before we take all. A plan of the upgrade request replaces it.
+	// other, before we take all; at most 100. Empty takes all at once. A plan of
+	// the upgrade request replaces it.
 	Plan []Share
 
 	// Probation is how long the predecessor keeps its sockets after we lead,
-	// so that everything can be given back at once.
+	// so that everything can be given back at once. Until it is over no other
+	// takeover can begin. 0 means none. That of the upgrade request replaces it.
 	Probation time.Duration
 
-	// Health is called every second while we share and in probation. An
-	// error gives everything back to the predecessor.
+	// Health is called every second while we share and in probation, with a
+	// context that ends after StepTimeout. An error gives everything back to
+	// the predecessor. Without one, nothing is asked.
 	Health func(context.Context) error
 
 	// MaxDraining is how many other generations may drain while we lead. When
@@ -60,7 +63,8 @@ type Config struct {
 
 	// State is asked, as the predecessor, for named blobs that the successor
 	// reads with Generation.State. Together at most 1 MiB, names (UTF-8)
-	// included; more is logged and not handed over.
+	// included; more is logged and not handed over. The takeover waits for it,
+	// so it must return soon, and call no method of the Generation but Number.
 	State func() map[string][]byte
 
 	// Files is asked, as the predecessor, for named open files that the
@@ -68,20 +72,22 @@ type Config struct {
 	// twice, such as a TUN device, a pipe, a listener without SO_REUSEPORT, or a
 	// connection. Any of *os.File, *net.TCPListener, *net.TCPConn, *net.UDPConn,
 	// *net.UnixConn and so on will do. At most 10000, of names of at most 255
-	// bytes of UTF-8; more is logged and not handed over.
+	// bytes of UTF-8; more is logged and not handed over. They are duplicated,
+	// and stay the caller's to close. What is said of State goes for it too.
 	Files func() map[string]syscall.Conn
 
 	// Connections is asked for what status shows of this generation's
 	// connections, for instance drain.Conns.Snapshot. It must be fit for
-	// encoding/json.
+	// encoding/json. It may be called at any time, also several times at once.
 	Connections func() any
 
-	// Metrics answers GET /metrics on the control socket.
+	// Metrics answers GET /metrics on the control socket; nil answers 404.
 	Metrics http.Handler
 
-	// Command starts a successor for Upgrade. Empty means our own executable's
-	// path with our arguments. The environment, the working directory at
-	// the start, and the standard output and error are ours.
+	// Command starts a successor for Upgrade: the program and its arguments.
+	// Empty means our own executable's path with our arguments. The
+	// environment, the working directory at the start, and the standard output
+	// and error are ours.
 	Command []string
 
 	// Notify is told how this generation is, as systemd wants to know it of a
@@ -136,16 +142,21 @@ func (c *Config) setDefaults() error {
 }
 
 var (
-	// ErrBusy is matched when a takeover is under way already.
+	// ErrBusy is matched when a takeover is under way already: by Upgrade at
+	// once, by Open when it has waited in vain.
 	ErrBusy = errors.New("another takeover is under way")
-	// ErrRefused is matched when the predecessor ended our takeover and serves
-	// on.
+	// ErrRefused is matched when our takeover has ended before we led alone: the
+	// predecessor refused or ended it, it was rolled back, a step of it failed,
+	// Health found us unwell, or we were told to stop. The predecessor, if there
+	// is one, serves on.
 	ErrRefused = errors.New("the predecessor refused")
-	// ErrStopped is matched when the generation was told to stop.
+	// ErrStopped is matched by the context.Cause of the context that Run ended
+	// because of a stop or DrainNow, and by the error of Ready and Upgrade if
+	// Close was called meanwhile.
 	ErrStopped = errors.New("stopped")
 	// ErrNotLeading is matched by what only the leader can do.
 	ErrNotLeading = errors.New("this generation does not lead")
-	// ErrUpgradeFailed is matched when a successor was started and does not
-	// lead. The old generation serves on.
+	// ErrUpgradeFailed is matched when a successor could not be started, or was
+	// and does not lead. The old generation serves on.
 	ErrUpgradeFailed = errors.New("upgrade failed")
 )

@@ -46,11 +46,51 @@
 // # A service
 //
 //	g, err := handoff.Open(ctx, handoff.Config{Dir: "/run/hello"})
+//	defer g.Close()
 //	ln, err := g.Listen(ctx, "tcp", ":8080")
 //	go srv.Serve(ln)
 //	err = g.Ready(ctx)  // all new connections come here
 //	<-g.Superseded()    // a successor leads, our sockets are closed
 //	...                 // drain, end
 //
-// Run wraps this order with the usual signals.
+// [Run] wraps this order with the usual signals; its example is a whole service.
+//
+// # States
+//
+// A generation is in one of these, which [Status] and [Metrics] show:
+//
+//	joining    waits for the predecessor's answer
+//	dark       opens its sockets and warms up, receives nothing
+//	sharing    is ready and receives a share
+//	probation  leads; the predecessor keeps its sockets
+//	taking     leads; the predecessor empties and closes its sockets
+//	leading    leads alone
+//	hosting    leads; a successor has joined, and may receive a share
+//	starved    a successor leads; its own sockets are still open
+//	retiring   empties and closes its sockets, for a successor
+//	leaving    the same, because it was told to stop or gave back
+//	draining   has no sockets; its connections finish
+//	ended
+//
+// # Control socket
+//
+// Dir holds a Unix socket for each generation and the link leader to that of the
+// one that leads. [Service] speaks to them; so does curl --unix-socket
+// /run/hello/leader http://hello/v1/status. The requests are
+//
+//	GET  /v1/status    a Status
+//	GET  /metrics      what Config.Metrics answers
+//	POST /v1/upgrade   UpgradeOptions; answers with a Progress a line
+//	POST /v1/share     {"share": n}, n of 10000
+//	POST /v1/rollback
+//	POST /v1/stop      {"now": true} not to wait for connections
+//
+// in JSON of at most 64 KiB; a failure has the fields error and state. Only
+// processes of the same user and of root are heard.
+//
+// # Requirements
+//
+// All generations run as one effective user, in one network namespace, and share
+// Dir. On other systems than Linux the package compiles, and [Open] returns an
+// error that matches errors.ErrUnsupported.
 package handoff

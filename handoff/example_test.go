@@ -90,3 +90,46 @@ func ExampleGeneration() {
 	// generation 2
 	// generation 2
 }
+
+// An operator looks at a service, from another process of the same user.
+func ExampleService() {
+	ctx := context.Background()
+	parent, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(parent)
+	dir := filepath.Join(parent, "control")
+	g, err := handoff.Open(ctx, handoff.Config{Dir: dir, Version: "1.0"})
+	if err != nil {
+		panic(err)
+	}
+	defer g.Close()
+	ln, err := g.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go http.Serve(ln, nil)
+	if err := g.Ready(ctx); err != nil {
+		panic(err)
+	}
+
+	service, err := handoff.NewService(dir)
+	if err != nil {
+		panic(err)
+	}
+	generations, err := service.Status(ctx)
+	if err != nil {
+		panic(err)
+	}
+	for _, st := range generations {
+		fmt.Println(st.Generation, st.Version, st.State, len(st.Listeners))
+	}
+	// Output: 1 1.0 leading 1
+}
+
+func ExampleParsePlan() {
+	plan, err := handoff.ParsePlan("0.5%:30s, 10%")
+	fmt.Println(plan, err)
+	// Output: [{50 30s} {1000 0s}] <nil>
+}

@@ -24,7 +24,7 @@ const (
 
 // Files returns the files that the predecessor offered by its Config.Files.
 // They are the caller's to close; a second call returns none. What was not
-// fetched when the generation serves is closed.
+// fetched when Ready succeeds is closed.
 //
 // net.FileListener, net.FilePacketConn and net.FileConn make of a socket what
 // it was. Both generations hold the same open file until the older closes its

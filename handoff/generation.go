@@ -13,7 +13,8 @@ import (
 )
 
 // A Generation is one process's part in the life of a service. Its methods may
-// be called from several goroutines.
+// be called from several goroutines. The order of use is Open, Listen for each
+// address, Ready, and when Superseded is closed Close.
 type Generation struct {
 	cfg     Config
 	log     *slog.Logger
@@ -57,6 +58,11 @@ type Generation struct {
 //
 // A predecessor that does not answer within StepTimeout, because it is stopped
 // or hangs, is passed over: Ready takes the traffic from it all the same.
+//
+// The error matches [ErrBusy] if another generation is still joining after
+// ReadyTimeout, [ErrRefused] if the predecessor wants none, and the error of ctx
+// if that ended. Outside Linux it matches errors.ErrUnsupported. Then nothing is
+// left open; otherwise the caller calls Close in the end.
 func Open(ctx context.Context, cfg Config) (*Generation, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
@@ -113,10 +119,12 @@ func Open(ctx context.Context, cfg Config) (*Generation, error) {
 	return nil, fmt.Errorf("handoff: join %s: %w", cfg.Dir, err)
 }
 
-// Number returns the generation's number. Numbers only grow.
+// Number returns the generation's number, 1 for the first in a control directory.
+// Numbers only grow.
 func (g *Generation) Number() int { return g.number }
 
-// State returns the blobs that the predecessor offered by its Config.State.
+// State returns the blobs that the predecessor offered by its Config.State, none
+// if there is no predecessor or it did not answer. They are not to be changed.
 func (g *Generation) State() map[string][]byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -124,14 +132,15 @@ func (g *Generation) State() map[string][]byte {
 }
 
 // Ready takes over from the generation that served before. The application
-// must be accepting from all its listeners by then. It returns when new
-// connections go to this generation: all of them, or with a Plan the first
-// share. The predecessor may still be closing its sockets, and drains its
-// connections.
+// must be accepting from all its listeners by then, and cannot open others
+// afterwards. It returns when new connections go to this generation: all of
+// them, or with a Plan the first share. The predecessor may still be closing its
+// sockets, and drains its connections.
 //
 // When the predecessor refuses or ctx ends before that, Ready fails, and
-// everything goes on as it was before. What ends a takeover later, such as a
-// rollback, closes Superseded, and Err says why.
+// everything goes on as it was before. The error matches [ErrRefused], also if
+// Stop was called, the error of ctx, or after Close [ErrStopped]. What ends a
+// takeover later, such as a rollback, closes Superseded, and Err says why.
 func (g *Generation) Ready(ctx context.Context) error {
 	g.mu.Lock()
 	g.ready = true
@@ -155,17 +164,20 @@ func (g *Generation) Ready(ctx context.Context) error {
 
 // Superseded is closed when this generation's sockets are closed, empty: a
 // successor leads, the predecessor leads again (Err says why), or Stop was
-// called. The application should then drain its connections and end.
+// called. The application should then drain its connections and end. It is not
+// closed by Close.
 func (g *Generation) Superseded() <-chan struct{} { return g.superseded }
 
 // DrainNow is closed when there is no more time to drain: a newer generation's
-// MaxDraining is exceeded, or the operator said so.
+// MaxDraining is exceeded, or the operator said so. Nothing is closed by it; Run
+// ends the context of serve.
 func (g *Generation) DrainNow() <-chan struct{} { return g.expired }
 
 func (g *Generation) expire() { g.expireOnce.Do(func() { close(g.expired) }) }
 
-// Err tells why this generation does not lead, or no longer, where that was
-// not a successor's doing. It is nil otherwise.
+// Err tells why our takeover failed or was given back; the error matches
+// [ErrRefused]. Otherwise it is nil, so also when a successor has taken over or
+// a leader was stopped.
 func (g *Generation) Err() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -175,15 +187,19 @@ func (g *Generation) Err() error {
 // Stop closes our sockets as soon as nothing waits in them, and then
 // Superseded. While a successor takes over, it is asked to take all at once,
 // and we stop when it leads. A successor that is stopped before it leads
-// alone gives everything back to the predecessor.
+// alone gives everything back to the predecessor. It does not wait; a second
+// call does nothing more.
 func (g *Generation) Stop() {
 	g.stopAsked.Store(true)
 	g.notify.drain(toldToStop)
 	g.post(event{kind: evStop, reason: "it was told to stop"})
 }
 
-// Close ends the generation at once: what is open is closed, the control
-// socket removed. Call it when the application has drained. It is idempotent.
+// Close ends the generation at once: listeners that are open are closed, with
+// what waits in them, and the control socket is removed, after answers that are
+// under way, for which it waits a second at most. Accepted connections are the
+// application's. Call it when they have drained. It is idempotent and returns
+// nil.
 func (g *Generation) Close() error {
 	g.closeOnce.Do(func() {
 		close(g.closing)

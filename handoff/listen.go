@@ -14,16 +14,19 @@ import (
 
 // ListenOptions adjusts ListenWith. The zero value, and nil, mean one socket.
 type ListenOptions struct {
-	// Name tells which listener of the predecessor this one replaces, for
-	// port 0 only. Empty means the network and address as given.
+	// Name is shown in status and metrics. For port 0 it tells which listener of
+	// the predecessor this one replaces. Empty means the network and address as
+	// given. A second one of a name gets "#2", and so on.
 	Name string
-	// Sockets is the number of accept queues of a TCP address; 0 means 1.
+	// Sockets is the number of accept queues of a TCP address; 0 means 1. There
+	// may be more, to replace those of a predecessor whose own predecessor died.
 	Sockets int
-	// Balance is how one of the sockets is chosen.
+	// Balance is how one of several sockets is chosen.
 	Balance reuseport.Balance
 	// Mode is the permission of a Unix socket; 0 leaves it to the umask.
 	Mode fs.FileMode
-	// ListenConfig is used for bind and listen, its Control after ours.
+	// ListenConfig is used for bind and listen, its Control after ours. nil
+	// means its zero value.
 	ListenConfig *net.ListenConfig
 }
 
@@ -32,9 +35,10 @@ type ListenOptions struct {
 // predecessor serves. Port 0 gets the port of the predecessor's listener of
 // the same name, if it has one.
 //
-// The listener's Accept fails only after Close. When a successor has taken
-// over, the socket behind it is closed, and Accept blocks: most services end
-// when Accept fails, and would cut the connections they are to drain.
+// But for passing errors such as EMFILE, the listener's Accept fails only after
+// Close, its own or that of g. When a successor has taken over, the socket behind
+// it is closed, and Accept blocks: most services end when Accept fails, and would
+// cut the connections they are to drain.
 //
 // A path leads to one generation at a time: while a successor shares TCP and
 // UDP, it leads to the predecessor. If the generation that it leads to dies,
@@ -43,7 +47,10 @@ type ListenOptions struct {
 // are refused, since they cannot be moved.
 //
 // It is an error to listen where sockets of a process that is no part of this
-// takeover listen. The error names the process and matches ErrStranger.
+// takeover listen. The error names the process and matches [ErrStranger]. It
+// matches [ErrRefused] if our takeover has failed; others are those of
+// reuseport.Listen and reuseport.ListenUnix. It is also an error to listen once
+// Ready was called.
 func (g *Generation) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	return g.ListenWith(ctx, network, address, nil)
 }
@@ -72,11 +79,13 @@ func (g *Generation) ListenWith(ctx context.Context, network, address string, o 
 // datagram before Ready as long as a predecessor serves.
 //
 // Before the socket closes for a successor, its receive queue is read empty and
-// every reader must have come back for more: so a server that answers before
-// it reads again answers everything. One that answers in other goroutines calls
+// every reader must have come back for more, or RetireTimeout passes: so a server
+// that answers before it reads again answers everything. One that answers in other goroutines calls
 // Hold for as long as an answer takes. Reads then block until Close, writes
 // fail with net.ErrClosed. Datagrams are steered one by one: a protocol with
 // connections of its own (QUIC) loses those that span a takeover.
+//
+// The errors are those of Listen.
 func (g *Generation) ListenPacket(ctx context.Context, network, address string) (*reuseport.PacketConn, error) {
 	return g.ListenPacketWith(ctx, network, address, nil)
 }

@@ -13,15 +13,18 @@ import (
 // Metrics are the numbers of one generation, for a collector such as that of
 // package handoffprom. What they count begins with Open and never falls.
 type Metrics struct {
-	Generation int
-	Version    string
+	Generation int    // its number
+	Version    string // Config.Version
 	State      string // as in Status
 
 	// Takeovers by how they ended: "completed" is counted by the successor, the
-	// others by the predecessor that serves on. A first generation's start is none.
+	// others by the predecessor that serves on: "given_back" by the successor,
+	// "refused", "timed_out" and "died". A first generation's start is none.
 	Takeovers map[string]uint64
-	// Phases tells how long the phases of takeovers lasted, by name.
-	Phases    map[string]Durations
+	// Phases tells how long the phases of takeovers lasted, by the name of the
+	// state: all but leading, draining and ended.
+	Phases map[string]Durations
+	// Listeners are in the order in which they were opened.
 	Listeners []ListenerMetrics
 }
 
@@ -30,15 +33,15 @@ type ListenerMetrics struct {
 	// Name is that of ListenOptions, or else the network, with "#2" for the
 	// second of a kind, and so on: it holds no address.
 	Name     string
-	Strategy reuseport.Strategy
-	Queue    reuseport.Queue // of all open sockets together
-	Left     reuseport.Left  // in sockets when they were closed
+	Strategy reuseport.Strategy // in force
+	Queue    reuseport.Queue    // of all open sockets together; in bytes for UDP
+	Left     reuseport.Left     // in sockets when they were closed
 }
 
 // Durations counts how long something took.
 type Durations struct {
-	Count   uint64
-	Sum     time.Duration
+	Count   uint64             // how often
+	Sum     time.Duration      // of all
 	Buckets map[float64]uint64 // how many took at most so many seconds
 }
 

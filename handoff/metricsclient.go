@@ -32,7 +32,7 @@ func (s *Service) Lives(generation int) bool {
 }
 
 // Transport returns a transport whose requests go to a generation's control
-// socket, whatever their host is. It keeps no connection.
+// socket, whatever their host is. It keeps no connection, and sets no timeout.
 func (s *Service) Transport(generation int) http.RoundTripper {
 	return &http.Transport{
 		DisableKeepAlives:  true,

@@ -19,8 +19,10 @@ import (
 //
 // serve listens, starts its servers, calls Ready, waits for Superseded, drains
 // and returns. Its context also ends when MaxDraining or a stop with "now"
-// leave no more time to drain. Run returns what serve returned; an error that
-// follows from a stop that was asked for is logged instead.
+// leave no more time to drain; its context.Cause then matches [ErrStopped]. When
+// serve has returned, the generation is closed. Run returns what serve returned,
+// or the error of [Open]; an error that follows from a stop that was asked for is
+// logged instead.
 //
 // Under a systemd unit with Type=notify, where NOTIFY_SOCKET is set, Run sets
 // Config.Notify: the unit is started when Ready succeeds; a successor that this

@@ -12,16 +12,17 @@ import (
 const wholeShare = 10000
 
 // Share is one step of a plan: the successor receives Share/10000 of the new
-// connections for the time Hold. With Hold 0 the share stays until it is
-// changed by hand or the predecessor is told to stop.
+// connections for the time Hold. With Hold 0 the share stays until it is changed
+// by hand or one of the two is told to stop.
 type Share struct {
-	Share int      `json:"share"`
-	Hold  Duration `json:"hold,omitempty"`
+	Share int      `json:"share"`          // 0 to 10000
+	Hold  Duration `json:"hold,omitempty"` // not negative
 }
 
 // Duration is a time.Duration whose JSON form is text such as "1m30s".
 type Duration time.Duration
 
+// String is that of time.Duration.
 func (d Duration) String() string { return time.Duration(d).String() }
 
 // MarshalJSON writes d as time.Duration prints it.
@@ -53,8 +54,8 @@ func checkPlan(plan []Share) error {
 	return nil
 }
 
-// ParsePlan reads a plan such as "1%:30s,10%:1m,50%:1m". A step without a time
-// is held until it is changed by hand.
+// ParsePlan reads a plan such as "1%:30s,10%:1m,50%:1m", of at most 100 steps. A
+// step without a time is held until it is changed by hand.
 func ParsePlan(s string) ([]Share, error) {
 	var plan []Share
 	for _, field := range strings.Split(s, ",") {
@@ -76,8 +77,8 @@ func ParsePlan(s string) ([]Share, error) {
 	return plan, checkPlan(plan)
 }
 
-// ParseShare reads a percentage such as "25%" or "0.5%" as a number of
-// 1/10000.
+// ParseShare reads a percentage from "0%" to "100%", such as "0.5%", as a number
+// of 1/10000.
 func ParseShare(s string) (int, error) {
 	text, percent := strings.CutSuffix(strings.TrimSpace(s), "%")
 	v, err := strconv.ParseFloat(text, 64)

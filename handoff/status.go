@@ -10,37 +10,38 @@ import (
 
 // Status describes a generation, for operators.
 type Status struct {
-	Generation  int              `json:"generation"`
-	PID         int              `json:"pid"`
-	Version     string           `json:"version,omitempty"`
-	State       string           `json:"state"`
-	Leader      bool             `json:"leader"` // the leader link names it
-	Started     time.Time        `json:"started"`
-	Since       time.Time        `json:"since"` // of the state
-	Listeners   []ListenerStatus `json:"listeners"`
-	Successor   *Peer            `json:"successor,omitempty"`
+	Generation  int              `json:"generation"`            // its number
+	PID         int              `json:"pid"`                   // 0 if it is silent and cannot be found out
+	Version     string           `json:"version,omitempty"`     // Config.Version
+	State       string           `json:"state"`                 // see the doc comment of the package
+	Leader      bool             `json:"leader"`                // the leader link names it
+	Started     time.Time        `json:"started"`               // when Open was called
+	Since       time.Time        `json:"since"`                 // of the state
+	Listeners   []ListenerStatus `json:"listeners"`             // in the order in which they were opened
+	Successor   *Peer            `json:"successor,omitempty"`   // nil if none is joining or has taken over
 	Share       int              `json:"share,omitempty"`       // of 10000, that the successor receives while sharing
-	Left        []leftBehind     `json:"left,omitempty"`        // in sockets that were closed at RetireTimeout
+	Left        []leftBehind     `json:"left,omitempty"`        // what sockets held when they were closed
 	Connections json.RawMessage  `json:"connections,omitempty"` // what Config.Connections returned
-	Error       string           `json:"error,omitempty"`       // why it does not lead
+	Error       string           `json:"error,omitempty"`       // as Generation.Err, or why it is silent
 }
 
 // Peer is the other generation of a takeover.
 type Peer struct {
-	Generation int `json:"generation"`
-	PID        int `json:"pid"`
+	Generation int `json:"generation"` // its number
+	PID        int `json:"pid"`        // 0 if it is of a pid namespace that we cannot see
 }
 
 // ListenerStatus describes a listener.
 type ListenerStatus struct {
-	Name     string             `json:"name"`
-	Network  string             `json:"network"`
-	Address  string             `json:"address"`
-	Strategy reuseport.Strategy `json:"strategy"`
-	Queues   []reuseport.Queue  `json:"queues"` // one for each open socket
+	Name     string             `json:"name"`     // as in ListenOptions
+	Network  string             `json:"network"`  // as given to Listen
+	Address  string             `json:"address"`  // that it is bound to
+	Strategy reuseport.Strategy `json:"strategy"` // in force
+	Queues   []reuseport.Queue  `json:"queues"`   // one for each open socket
 }
 
-// Status tells how the generation is now.
+// Status tells how the generation is now. It waits for a step of a takeover that
+// is under way.
 func (g *Generation) Status() Status {
 	var connections json.RawMessage
 	if g.cfg.Connections != nil {

@@ -131,7 +131,7 @@ func (g *Generation) ours(s reuseport.Socket) bool {
 }
 
 // ErrStranger is matched when a process that is no part of the takeover listens
-// on an address.
+// on an address. The text names the process and says what to do.
 var ErrStranger = errors.New("another process listens there")
 
 func strangerError(s reuseport.Socket) error {

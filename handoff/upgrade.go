@@ -15,10 +15,12 @@ import (
 
 // Progress is a step of an upgrade, as it is reported while it goes on.
 type Progress struct {
-	Event      string `json:"event"` // started, hello, bound, sharing, leading, retire; at last done or failed
-	PID        int    `json:"pid,omitempty"`
-	Generation int    `json:"generation,omitempty"`
-	Reason     string `json:"reason,omitempty"`
+	// Event is started, hello, bound (once for each listener), sharing, leading,
+	// retire, and at last done or failed.
+	Event      string `json:"event"`
+	PID        int    `json:"pid,omitempty"`        // of the successor; 0 if it could not be started
+	Generation int    `json:"generation,omitempty"` // the successor's number; 0 when it is started, and at last
+	Reason     string `json:"reason,omitempty"`     // why it failed
 }
 
 // UpgradeOptions adjusts UpgradeWith. The zero value, and nil, mean the
@@ -26,15 +28,20 @@ type Progress struct {
 type UpgradeOptions struct {
 	Plan      []Share  `json:"plan,omitempty"`      // replaces the successor's Config.Plan
 	Probation Duration `json:"probation,omitempty"` // replaces its Config.Probation
-	// Progress is called for each step, from one goroutine.
+	// Progress is called for each step, one call at a time. The takeover waits
+	// for it, so it must return soon, and call no method of the Generation but
+	// Number. nil is not called.
 	Progress func(Progress) `json:"-"`
 }
 
 // Upgrade starts a successor, with Config.Command or our own executable's
-// path, arguments and environment, and waits until it leads. When that fails,
-// the error matches ErrUpgradeFailed and says why, and this generation serves
-// on. A successor that is not ready within ReadyTimeout is killed. When ctx
-// ends before the successor leads, it is refused and killed too.
+// path, arguments and environment, and waits until it leads for good: after its
+// shares and its probation, if it has any. When that fails, the error matches
+// [ErrUpgradeFailed] and says why, and this generation serves on. A successor
+// that is not ready within ReadyTimeout is killed. When ctx ends before, it is
+// refused, and killed too unless it received a share.
+//
+// Where nothing is started, the error matches [ErrNotLeading] or [ErrBusy].
 func (g *Generation) Upgrade(ctx context.Context) error { return g.UpgradeWith(ctx, nil) }
 
 // UpgradeWith is Upgrade with options.

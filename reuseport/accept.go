@@ -13,8 +13,9 @@ type accepted struct {
 }
 
 // Accept returns the next connection, always a *net.TCPConn. An error such as
-// EMFILE is returned and leaves the listener as it was. After Close the error
-// is net.ErrClosed.
+// EMFILE is returned and leaves the listener as it was. When CloseLast has
+// closed every socket it blocks until Close. After Close the error matches
+// net.ErrClosed.
 //
 // With one socket Accept is accept(2) in the caller's goroutine. With several,
 // the first call starts a goroutine for each.
@@ -89,7 +90,8 @@ func (l *Listener) errClosed() error {
 // connection while the goroutine that called it has yet to run.
 //
 // It returns the error of ctx when that ends first, for instance because
-// nobody calls Accept, and net.ErrClosed if Close was called before.
+// nobody calls Accept, and one that matches net.ErrClosed if Close was called
+// before.
 func (l *Listener) Delivered(ctx context.Context) error {
 	return delivered(ctx, l.parked, l.done, l.errClosed())
 }

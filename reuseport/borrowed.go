@@ -9,11 +9,12 @@ import (
 
 // SteerFD is Listener.Steer for a group whose members belong to others,
 // through a descriptor of any member, for instance one that pidfd_getfd(2)
-// gave. The program stays when the descriptor is closed; an open one keeps its
-// socket in the group even if its owner closes it. Probe tells which strategy
-// works.
+// gave. The descriptor is the caller's to close. The program stays when it is
+// closed; an open one keeps its socket in the group even if its owner closes it.
+// Probe tells which strategy works.
 //
-// The error matches errors.ErrUnsupported if the strategy cannot steer.
+// The error matches errors.ErrUnsupported if the strategy cannot steer, and
+// fs.ErrPermission if the privilege to load eBPF programs is missing.
 func SteerFD(fd int, s Strategy, sel Selection) error {
 	if err := sel.validate(); err != nil {
 		return err
@@ -31,7 +32,8 @@ func (s Socket) SameGroup(o Socket) bool {
 }
 
 // Empty is Listener.Empty for a TCP socket of any process. It needs no
-// descriptor and no privilege. A socket that has closed is empty.
+// descriptor and no privilege. A socket that has closed is empty, and so is one
+// of another network namespace, which cannot be seen.
 func (s Socket) Empty(ctx context.Context) (Left, error) {
 	left, err := (&emptying{
 		settle:   settle,

@@ -16,7 +16,8 @@ import (
 // which the program chooses it is dropped.
 //
 // It fails for an ordinary user before Linux 5.7, and for one whose
-// ListenConfig bound the sockets to a device.
+// ListenConfig bound the sockets to a device. Sockets that were hidden before it
+// failed stay so.
 func (l *Listener) Hide() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,15 +69,16 @@ func (l *Listener) vanish(ln *net.TCPListener) {
 // queue and handshakes that it began are reset, so Empty it first. The member
 // of the group with the highest index takes its slot.
 //
-// It takes an RCU grace period of the kernel, usually some 10 ms, in which the
-// socket is open and hidden (see Hide) so that no handshake finds it closing.
+// If the strategy steers and Hide was not called, it takes an RCU grace period of
+// the kernel, usually some 10 ms, in which the socket is open and hidden so that
+// no handshake finds it closing.
 //
 // Accept goes on with the sockets that remain. When none does, it blocks until
 // Close instead of returning an error: most services end when Accept fails,
 // and would cut the connections that they still serve.
 //
-// It returns net.ErrClosed if no socket is open. It is not to be called by two
-// goroutines at once, nor beside Moved.
+// The error matches net.ErrClosed if no socket is open. It is not to be called by
+// two goroutines at once, nor beside Moved.
 func (l *Listener) CloseLast() error {
 	ln, err := l.socket(l.Open() - 1)
 	if err != nil {
@@ -95,7 +97,7 @@ func (l *Listener) CloseLast() error {
 
 // Close closes the sockets that are still open at once and ends Accept with
 // net.ErrClosed. A connection that was accepted but not yet returned is
-// closed. A second call does nothing.
+// closed. What waits in the queues is reset. A second call does nothing.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -64,6 +64,7 @@
 // All members of a group must belong to one effective user as it was when the
 // sockets were made; [InUseError] names who is in the way. Whoever attaches
 // last decides, so the processes of a group have to agree, for instance with
-// package handoff. Outside Linux the package compiles, and Listen returns an
-// error that matches errors.ErrUnsupported.
+// package handoff. Outside Linux the package compiles, and whatever opens a
+// socket or asks the kernel returns an error that matches
+// errors.ErrUnsupported.
 package reuseport

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Left is what a socket still had when Empty stopped waiting.
+// Left is what a socket still had when Empty stopped waiting. HalfOpen is 0
+// except for TCP. For UDP, Queued counts datagrams, see [PacketConn.Empty].
 type Left struct {
 	Queued   int `json:"queued"`    // finished handshakes that wait for accept(2)
 	HalfOpen int `json:"half_open"` // handshakes of the port that have not finished
@@ -15,15 +16,16 @@ type Left struct {
 
 // Empty waits until the i-th open socket has nothing left that was sent to it
 // before the call: every handshake begun by then has finished or failed, and
-// its queue is empty. Steer the group elsewhere first,
-// or more arrives while it waits, and go on accepting.
+// its queue is empty. Steer the group elsewhere first, or more arrives while it
+// waits, and go on accepting. i begins at 0.
 //
 // The kernel does not tell to which socket of a port an unfinished handshake
 // belongs, so Empty waits for all that there are at the beginning.
 //
-// When ctx ends, Empty returns what is left with the error of ctx. The socket
-// is still open and nothing was lost. The end of ctx may be noticed late by one
-// RCU grace period of the kernel, usually some 10 ms.
+// When ctx ends, Empty returns what is left with an error that matches that of
+// ctx. The socket is still open and nothing was lost. The end of ctx may be
+// noticed late by one RCU grace period of the kernel, usually some 10 ms. If no
+// socket is open, the error matches net.ErrClosed.
 func (l *Listener) Empty(ctx context.Context, i int) (Left, error) {
 	ln, err := l.socket(i)
 	if err != nil {

@@ -2,9 +2,11 @@ package reuseport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/graceport/graceport/reuseport"
@@ -62,6 +64,23 @@ func ExampleListener_Steer() {
 	// old
 	// new
 	// new
+}
+
+// A listener that was made without SO_REUSEPORT keeps others from its address.
+// The text of the error names its process.
+func ExampleInUseError() {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+
+	_, err = reuseport.Listen(context.Background(), "tcp", other.Addr().String(), nil)
+	var inUse *reuseport.InUseError
+	if errors.As(err, &inUse) {
+		fmt.Println("taken:", inUse.Address == other.Addr().String(), errors.Is(err, syscall.EADDRINUSE))
+	}
+	// Output: taken: true true
 }
 
 func greet(ln net.Listener, greeting string) {

@@ -13,11 +13,11 @@ import (
 // network namespace.
 type Socket struct {
 	Addr      netip.AddrPort // the local address; [::] takes IPv4 too unless V6Only
-	V6Only    bool
-	Interface uint32 // index of the interface that it is bound to, or 0
-	UID       uint32 // who created it, as seen from our user namespace
-	Inode     uint64
-	Queue     Queue // of a UDP socket, Len is bytes as in PacketConn.Queues, and Limit is unknown
+	V6Only    bool           // it takes no IPv4
+	Interface uint32         // index of the interface that it is bound to, or 0
+	UID       uint32         // who created it, as seen from our user namespace
+	Inode     uint64         // as in the links of /proc/PID/fd
+	Queue     Queue          // of a UDP socket, Len is bytes as in PacketConn.Queues, and Limit says nothing
 }
 
 // Owner finds a process that holds the socket, and the name of its command. It
@@ -28,9 +28,9 @@ func (s Socket) Owner() (pid int, command string, ok bool) { return owner(s.Inod
 // Handshake is a connection that the kernel has answered with SYN-ACK and that
 // the client has not confirmed.
 type Handshake struct {
-	Local  netip.AddrPort
-	Remote netip.AddrPort
-	Cookie uint64 // unique until the machine restarts
+	Local  netip.AddrPort // that the client connects to
+	Remote netip.AddrPort // the client's
+	Cookie uint64         // unique until the machine restarts
 }
 
 // Listening returns the listening sockets on a TCP port, of IPv4 for the
@@ -50,8 +50,8 @@ func Listening(ctx context.Context, network string, port int) ([]Socket, error) 
 }
 
 // Group returns the members of the listener's group, its own included, in no
-// particular order. It needs no privilege. The error is net.ErrClosed if no
-// socket is open.
+// particular order. It needs no privilege. The error matches net.ErrClosed if
+// no socket is open.
 func (l *Listener) Group(ctx context.Context) ([]Socket, error) {
 	ln, err := l.socket(0)
 	if err != nil {
@@ -81,7 +81,8 @@ func groupOf(ctx context.Context, own uint64, network string, port int) ([]Socke
 }
 
 // HalfOpen returns the handshakes with the listener's address that have not
-// finished, of all members of the group. It needs no privilege.
+// finished, of all members of the group; those of the whole port if the address
+// is a wildcard. It needs no privilege.
 func (l *Listener) HalfOpen(ctx context.Context) ([]Handshake, error) {
 	network := l.network()
 	if network == "tcp6" {

@@ -13,25 +13,26 @@ import (
 // InUseError is a bind(2) that failed because the address is taken, with the
 // sockets that take it. It matches syscall.EADDRINUSE.
 type InUseError struct {
-	Network string
-	Address string
+	Network string   // as given to Listen or ListenPacket
+	Address string   // that was to be bound
 	Holders []Holder // sockets on the port, as far as they could be found
-	Err     error    // the error of net.ListenConfig
+	Err     error    // the error of net.ListenConfig, a *net.OpError
 }
 
 // Holder is a socket that keeps others from an address. The kernel lets two
 // sockets share one only if both set SO_REUSEPORT before bind(2) and both were
 // created by the same effective user.
 type Holder struct {
-	Addr    netip.AddrPort
-	UID     uint32
-	PID     int    // 0 if /proc does not tell
-	Command string // empty if /proc does not tell
+	Addr    netip.AddrPort // the local address
+	UID     uint32         // who created it, as seen from our user namespace
+	PID     int            // 0 if /proc does not tell
+	Command string         // the name of the process; empty if /proc does not tell
 	// OtherUser is true if UID is not our effective user. Otherwise the socket
 	// lacks SO_REUSEPORT.
 	OtherUser bool
 }
 
+// Error names the address and what is known of each holder, with what to do.
 func (e *InUseError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "reuseport: listen %s %s: address already in use", e.Network, e.Address)

@@ -8,21 +8,21 @@ import (
 	"syscall"
 )
 
-// Options adjusts Listen. The zero value, and nil, mean one socket and the
-// strongest strategy that works.
+// Options adjusts Listen and ListenPacket. The zero value, and nil, mean one
+// socket and the strongest strategy that works.
 type Options struct {
-	// Sockets is the number of accept queues; 0 means 1. More than one spreads
-	// the kernel's work over CPUs, and costs a goroutine and a channel send
-	// per connection.
+	// Sockets is the number of accept queues, at most 65535; 0 means 1. More
+	// than one spreads the kernel's work over CPUs, and costs a goroutine for
+	// each and a channel send per connection.
 	Sockets int
 
 	// Strategy is used, or Listen fails. The zero value picks the strongest
 	// that works, found by trying on a socket that is thrown away.
 	Strategy Strategy
 
-	// ListenConfig is copied. Its Control runs after the one that sets
-	// SO_REUSEPORT. Multipath TCP is switched off, because the kernel refuses
-	// to attach a program to such a listener.
+	// ListenConfig is copied; nil means its zero value. Its Control runs after
+	// the one that sets SO_REUSEPORT. Multipath TCP is switched off, because
+	// the kernel refuses to attach a program to such a listener.
 	ListenConfig *net.ListenConfig
 }
 
@@ -33,12 +33,14 @@ type Options struct {
 //
 // The sockets are appended to the address's group. They receive handshakes at
 // once unless a program that chooses others is attached to the group. Listen
-// itself attaches none.
+// itself attaches none. They are open until CloseLast or Close.
 //
-// If the address is taken, the error is an *InUseError. If the named strategy
-// does not work here, the error says why; it matches errors.ErrUnsupported if
-// the system lacks it altogether. ctx bounds the resolution of a host name and
-// the search for the holder of a taken address.
+// If the address is taken, the error is an *InUseError. If no port is free for
+// port 0, it matches syscall.EADDRINUSE alone. If the named strategy does not
+// work here, the error says why: it matches errors.ErrUnsupported if the system
+// lacks it or is not set up for it, and fs.ErrPermission if a privilege is
+// missing. ctx bounds the resolution of a host name and the search for the
+// holder of a taken address.
 func Listen(ctx context.Context, network, address string, opts *Options) (*Listener, error) {
 	if opts == nil {
 		opts = &Options{}

@@ -36,7 +36,7 @@ type Listener struct {
 
 var _ net.Listener = (*Listener)(nil)
 
-// Addr returns the address of the group.
+// Addr returns the address of the group, as a *net.TCPAddr.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
 // Strategy returns the strategy in force. If Listen picked it, it may weaken

@@ -4,7 +4,8 @@ package reuseport
 // were closed, the last index first. Each time the kernel moved the member
 // with the highest index, the last of ours, into the free slot, which is the
 // one before our first. The listener keeps its sockets in the order of the
-// group's array, so that CloseLast closes the one with the highest index.
+// group's array, so that CloseLast closes the one with the highest index. Queues,
+// Inodes and the i of Empty follow that order.
 func (l *Listener) Moved(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -29,8 +29,8 @@ import (
 // A multicast address is refused: each member of its group receives every
 // datagram, so there is nothing to choose.
 //
-// If the address is taken, the error is an *InUseError. ctx bounds the
-// resolution of a host name and the search for the holder of a taken address.
+// The errors, and what ctx bounds, are those of Listen. Migrate matches
+// errors.ErrUnsupported.
 func ListenPacket(ctx context.Context, network, address string, opts *Options) (*PacketConn, error) {
 	if opts == nil {
 		opts = &Options{}

@@ -2,20 +2,22 @@ package reuseport
 
 import "syscall"
 
-// Queue is the accept queue of a listening socket, in connections.
+// Queue is the accept queue of a listening socket, in connections. That of a UDP
+// socket is its receive queue, in bytes.
 type Queue struct {
 	Len   int `json:"len"`   // waiting for accept(2)
-	Limit int `json:"limit"` // the backlog
+	Limit int `json:"limit"` // the backlog, as net.core.somaxconn bounds it
 }
 
-// Queues returns the accept queue of each open socket, in their order. A
-// connection that an acceptor holds in its hand is in none of them.
+// Queues returns the accept queue of each open socket, in their order; none if
+// all are closed. A connection that an acceptor holds in its hand is in none of
+// them.
 func (l *Listener) Queues() ([]Queue, error) {
 	return each(l, queueOf)
 }
 
-// Inodes returns the inode of each open socket, in their order. They tell
-// the listener's sockets from others in Group.
+// Inodes returns the inode of each open socket, in their order; none if all are
+// closed. They tell the listener's sockets from others in Group.
 func (l *Listener) Inodes() ([]uint64, error) {
 	return each(l, inodeOf)
 }

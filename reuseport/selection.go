@@ -24,11 +24,11 @@ const wholeShare = 10_000
 
 // Range is Count consecutive indices of a group's array, from First.
 //
-// The array is in the order of listen(2), for UDP of bind(2). When member i closes, the last
-// member takes slot i.
+// The array is in the order of listen(2), for UDP of bind(2). When member i
+// closes, the last member takes slot i. A group has at most 65535 members.
 type Range struct {
-	First int
-	Count int
+	First int // from 0
+	Count int // from 1
 }
 
 // Selection says which sockets of a group receive new handshakes: all go to
@@ -39,9 +39,9 @@ type Range struct {
 // over all members. So a Selection whose sockets have died loses nothing: the
 // survivors share what arrives.
 type Selection struct {
-	To    Range
-	Share int // 0 to 10000; ignored if Rest is empty
-	Rest  Range
+	To    Range // required
+	Share int   // what To receives, in 1/10000; ignored if Rest is empty
+	Rest  Range // receives what To does not; the zero value leaves everything to To
 	// Balance chooses within To and within Rest. Whether a handshake goes to
 	// To or to Rest is always random.
 	Balance Balance

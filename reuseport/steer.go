@@ -17,8 +17,10 @@ import (
 // Each call replaces the program, even by an equal one, since another process
 // may have attached its own in the meantime.
 //
-// The error matches errors.ErrUnsupported if the strategy cannot steer, and
-// net.ErrClosed if no socket is open.
+// The error matches errors.ErrUnsupported if the strategy cannot steer,
+// net.ErrClosed if no socket is open, and fs.ErrPermission if eBPF was named in
+// Options and the privilege is gone. A Selection out of bounds is refused. In
+// each case the program is as it was.
 func (l *Listener) Steer(sel Selection) error {
 	if err := sel.validate(); err != nil {
 		return err

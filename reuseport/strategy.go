@@ -6,8 +6,8 @@ type Strategy string
 
 // The strategies, strongest first.
 const (
-	// EBPF steers with an eBPF program. Loading one needs CAP_BPF, or a kernel
-	// with kernel.unprivileged_bpf_disabled=0.
+	// EBPF steers with an eBPF program. Loading one needs CAP_BPF (before Linux
+	// 5.8 CAP_SYS_ADMIN), or kernel.unprivileged_bpf_disabled=0.
 	EBPF Strategy = "ebpf"
 	// CBPF steers with a classic BPF program, which needs no privilege. Kernels
 	// without the fix for CVE-2026-52910 free a replaced classic program while

@@ -20,10 +20,10 @@ type UnixOptions struct {
 	Own string
 
 	// Mode is the permission to connect, in the bits of fs.ModePerm that allow
-	// to write. 0 leaves the mode of the file to the umask.
+	// to write, such as 0660. 0 leaves the mode of the file to the umask.
 	Mode fs.FileMode
 
-	// ListenConfig is copied.
+	// ListenConfig is copied; nil means its zero value. Its Control runs.
 	ListenConfig *net.ListenConfig
 }
 
@@ -55,10 +55,11 @@ var _ net.Listener = (*UnixListener)(nil)
 // ListenUnix opens a socket bound to path.Own. It listens at once, but path
 // does not lead to it before Take. The network is unix or unixpacket.
 //
-// A path that exists and is no socket is refused. If path.Own is left from a
-// process that ended, it is replaced; if somebody holds it, the error names
-// the process and matches syscall.EADDRINUSE. A relative path is made
-// absolute.
+// A path that exists and is no socket is refused, and so is an abstract name. If
+// path.Own is left from a process that ended, it is replaced; if somebody holds
+// it, the error names the process and matches syscall.EADDRINUSE. A relative
+// path is made absolute; with its own name it may have 107 bytes. ctx bounds the
+// search for the holder.
 //
 // The processes that share a path must belong to one user, because the kernel
 // lets nobody else make a hard link to a socket (fs.protected_hardlinks), and
@@ -181,7 +182,8 @@ func (l *UnixListener) Open() int {
 
 // Hide removes the names of the socket, so that nobody finds it any more: what
 // is queued is accepted. It is for a socket that is to be closed whatever
-// happens, ahead of Empty and CloseLast.
+// happens, ahead of Empty and CloseLast. Clients find no file until somebody
+// else takes the path.
 func (l *UnixListener) Hide() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -195,7 +197,7 @@ func (l *UnixListener) Hide() error {
 // still leads to it. Connections in its queue are reset, so Empty it first.
 // Accept blocks from then on until Close, as that of Listener does.
 //
-// It returns net.ErrClosed if the socket is closed.
+// The error matches net.ErrClosed if the socket is closed.
 func (l *UnixListener) CloseLast() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,8 +207,8 @@ func (l *UnixListener) CloseLast() error {
 	return l.close()
 }
 
-// Close closes the socket if it is open, removes its names and ends Accept
-// with net.ErrClosed. A second call does nothing.
+// Close is CloseLast if the socket is open, and ends Accept with net.ErrClosed. A
+// second call does nothing.
 func (l *UnixListener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 // Accept returns the next connection, always a *net.UnixConn. An error such as
 // EMFILE is returned and leaves the listener as it was. After CloseLast it
-// blocks until Close, and then the error is net.ErrClosed.
+// blocks until Close, and then the error matches net.ErrClosed.
 func (l *UnixListener) Accept() (net.Conn, error) {
 	c, err := l.socket.Accept()
 	if err != nil && errors.Is(err, net.ErrClosed) {
@@ -67,13 +67,14 @@ const unixSettle = 10 * time.Millisecond
 // Empty waits until the socket has nothing left that was sent to it before the
 // call: until its queue is found empty twice, with time for a connect(2) that
 // is under way before each look. Make the path lead elsewhere first, or more
-// arrives while it waits, and go on accepting. i is 0.
+// arrives while it waits, and go on accepting. i is 0. It takes 20 ms or more.
 //
 // The kernel does not list connects under way, so a client that stopped for
 // longer in the middle of connect(2) finds nobody after CloseLast.
 //
-// When ctx ends, Empty returns what is left with the error of ctx. The socket
-// is still open and nothing was lost.
+// When ctx ends, Empty returns what is left with an error that matches that of
+// ctx. The socket is still open and nothing was lost. If it is closed, the error
+// matches net.ErrClosed.
 func (l *UnixListener) Empty(ctx context.Context, i int) (Left, error) {
 	left, err := l.empty(ctx, i)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 // changes.
 //
 // It replaces whatever socket the path led to, a stranger's too: see
-// [ListeningUnix]. A file that is no socket is refused.
+// [ListeningUnix]. A file that is no socket is refused. The error matches
+// net.ErrClosed if the socket is closed.
 func (l *UnixListener) Take() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,7 +12,7 @@ type UnixSocket struct {
 	Name  string // what it was bound to, as seen by who bound it
 	UID   uint32 // who created it, as seen from our user namespace
 	Inode uint64 // of the socket, not of its file; 0 if the kernel does not tell
-	Queue Queue
+	Queue Queue  // zero if the kernel does not tell
 }
 
 // Owner finds a process that holds the socket, and the name of its command. It
@@ -21,7 +21,8 @@ type UnixSocket struct {
 func (s UnixSocket) Owner() (pid int, command string, ok bool) { return owner(s.Inode) }
 
 // ListeningUnix returns the socket that a path leads to, and nothing if there
-// is no such file or only one that a dead process left. Nothing is connected.
+// is no such file or only one that a dead process left. Nothing is connected. A
+// file that is no socket is an error.
 //
 // sock_diag lists the listening sockets of our network namespace, though a path
 // reaches those of others too. If somebody holds the socket and it is not

@@ -12,6 +12,11 @@
 // no such label. A scrape looks at every connection once and holds up Accept
 // meanwhile.
 //
+// Durations are in seconds, times in Unix time.
+//
+//	registry.MustRegister(drainprom.NewCollector(conns))
+//
 // A generation that drains is not scraped on the port that it served. Package
-// handoffprom merges the metrics of all generations.
+// handoffprom merges the metrics of all generations. The folder of this package
+// has a Grafana dashboard and alert rules.
 package drainprom

@@ -20,8 +20,8 @@
 //	graceport_generation_info{version}               gauge, 1
 //	graceport_generations{state}                     gauge, 1 for the state it is in
 //	graceport_takeovers_total{result}                counter, by completed, given_back, refused, timed_out, died
-//	graceport_takeover_phase_duration_seconds{phase} histogram
-//	graceport_accept_queue_length{listener}          gauge, of all sockets together
+//	graceport_takeover_phase_duration_seconds{phase} histogram, by the states of a takeover
+//	graceport_accept_queue_length{listener}          gauge, of all sockets together; bytes for UDP
 //	graceport_accept_queue_limit{listener}           gauge
 //	graceport_left_connections_total{listener,kind}  counter, queued or half_open when their socket was closed
 //	graceport_strategy_info{listener,strategy}       gauge, 1

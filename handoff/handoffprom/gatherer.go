@@ -13,14 +13,16 @@ import (
 type Options struct {
 	// Timeout bounds a Gather. 0 means 500 ms.
 	Timeout time.Duration
-	// ReadOnly leaves the control directory as it is: for an operator, whose
-	// files the service might not be able to read.
+	// ReadOnly has Gather leave the control directory as it is: for an operator,
+	// whose files the service might not be able to read.
 	ReadOnly bool
 	// Logger is told what was left out, and why; nil discards.
 	Logger *slog.Logger
 }
 
-// Gatherer merges the metrics of all generations of a service.
+// Gatherer merges the metrics of all generations of a service. It is a
+// prometheus.Gatherer, for promhttp.HandlerFor. Its methods may be called from
+// several goroutines. There is nothing to close.
 type Gatherer struct {
 	store    store
 	timeout  time.Duration
@@ -41,7 +43,7 @@ type gathering struct {
 }
 
 // NewGatherer returns a gatherer of the service whose control directory is dir.
-// The directory may be made later.
+// The directory may be made later; until then Gather fails.
 func NewGatherer(dir string, o *Options) *Gatherer {
 	if o == nil {
 		o = &Options{}
@@ -57,8 +59,9 @@ func NewGatherer(dir string, o *Options) *Gatherer {
 }
 
 // Gather returns the metrics of all generations. What cannot be had is logged
-// and left out; it is an error only if the control directory cannot be read.
-// The result is not to be changed.
+// and left out; it is an error only if the control directory, or a file of ours in
+// it, cannot be read. It matches handoff.ErrNoService if there is no such
+// directory. The result is not to be changed.
 //
 // Gatherers of several processes may run at the same time. Calls of this one
 // share a run: so it also ends if Config.Metrics was given the merged metrics by

@@ -18,6 +18,9 @@ const keepTime = 5 * time.Second
 // it when its connections have drained, and before its control socket is closed:
 // at the end of the function that is given to handoff.Run. What is counted later
 // is lost. Where nobody has gathered yet it does nothing.
+//
+// own is what Config.Metrics shows. Keep waits 5 s at most for others that write.
+// When it fails, the numbers that were gathered last count.
 func (g *Gatherer) Keep(of *handoff.Generation, own prometheus.Gatherer) error {
 	last, err := snapshot(own)
 	if err == nil {

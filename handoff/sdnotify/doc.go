@@ -10,5 +10,9 @@
 //	err = n.Notify("READY=1", sdnotify.Status("serving"))
 //
 // Sending never waits: a manager that does not read makes Notify fail, and
-// nothing else.
+// nothing else. handoff.Run does all this for a service; the package is for those
+// who use handoff.Open, or supervise.
+//
+// Outside Linux the package compiles, and Listen fails, as New does where
+// NOTIFY_SOCKET is set.
 package sdnotify

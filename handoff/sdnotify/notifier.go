@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// EnvSocket is the environment variable that names the manager's socket.
+// EnvSocket is the environment variable that names the manager's socket: an
+// absolute path, or @ and an abstract name.
 const EnvSocket = "NOTIFY_SOCKET"
 
 // maxDatagram is the longest one that systemd reads (NOTIFY_BUFFER_MAX in
@@ -16,20 +17,25 @@ const EnvSocket = "NOTIFY_SOCKET"
 const maxDatagram = 4096
 
 var (
-	// ErrAddress is matched when NOTIFY_SOCKET is not the address of a Unix
-	// socket.
+	// ErrAddress is matched when NOTIFY_SOCKET, or what Listen is given, is not
+	// the address of a Unix socket, or has more than 107 bytes.
 	ErrAddress = errors.New("unusable address of a notification socket")
-	// ErrMessage is matched by what cannot be sent, or what was received and is
-	// no message.
+	// ErrMessage is matched when a notification cannot be sent because of what it
+	// is, or what was received is none.
 	ErrMessage = errors.New("malformed notification")
 )
 
-// A Notifier sends to the socket named by NOTIFY_SOCKET. A nil Notifier does
-// nothing. Its methods may be called from several goroutines.
+// A Notifier sends to the socket named by NOTIFY_SOCKET, also after the manager
+// has made that anew. A nil Notifier does nothing. Its methods may be called from
+// several goroutines.
 type Notifier struct{ conn *sender }
 
-// New returns nil and no error when NOTIFY_SOCKET is unset: nobody wants to
-// know. The variable stays set, for the programs that we start.
+// New returns nil and no error when NOTIFY_SOCKET is unset or empty: nobody wants
+// to know. Whether anybody listens is found out by Notify. The variable stays set,
+// for the programs that we start. The caller closes the Notifier.
+//
+// The error matches [ErrAddress] if the variable is no address. Outside Linux it
+// matches errors.ErrUnsupported.
 func New() (*Notifier, error) {
 	path := os.Getenv(EnvSocket)
 	if path == "" {
@@ -61,9 +67,14 @@ func checkAddress(path string) error {
 // maxPath is the length of sockaddr_un's sun_path, less one byte for its end.
 const maxPath = 107
 
-// Notify sends fields such as "READY=1" or "MAINPID=12", all in one datagram.
+// Notify sends fields such as "READY=1" or "MAINPID=12", all in one datagram of at
+// most 4096 bytes. Each is NAME=value on one line; the error matches [ErrMessage]
+// otherwise.
+//
 // It does not wait: the error matches syscall.EAGAIN when the manager has not
-// read what was sent before, and trying again later may help.
+// read what was sent before, and trying again later may help. It matches
+// syscall.ENOENT or syscall.ECONNREFUSED when nobody listens, and os.ErrClosed
+// after Close.
 func (n *Notifier) Notify(fields ...string) error {
 	if n == nil {
 		return nil
@@ -83,7 +94,7 @@ func (n *Notifier) Notify(fields ...string) error {
 	return nil
 }
 
-// Close is idempotent.
+// Close closes the socket that Notify sends from. It is idempotent.
 func (n *Notifier) Close() error {
 	if n == nil {
 		return nil
@@ -91,8 +102,8 @@ func (n *Notifier) Close() error {
 	return n.conn.close()
 }
 
-// Reloading are the fields that begin a reload: with the time, by which a
-// manager tells it from an earlier one.
+// Reloading are the fields that begin a reload: RELOADING=1, and the time, by
+// which a manager tells it from an earlier one. READY=1 ends it.
 func Reloading() []string {
 	return []string{"RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic().Microseconds())}
 }
@@ -100,8 +111,9 @@ func Reloading() []string {
 // maxStatus leaves room for other fields in the datagram.
 const maxStatus = 1024
 
-// Status is the field STATUS with text on one line, shortened where it is too
-// long to be sent: an error's text could otherwise add fields of its own.
+// Status is the field STATUS with text on one line, shortened to 1024 bytes and an
+// ellipsis: an error's text could otherwise be too long to be sent, or add fields
+// of its own.
 func Status(text string) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(r rune) bool {
 		return r == '\n' || r == '\r' || r == 0

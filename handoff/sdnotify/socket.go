@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// A Socket receives notifications, as a supervisor does.
+// A Socket receives notifications, as a supervisor does. Its methods may be called
+// from several goroutines.
 type Socket struct {
 	conn *net.UnixConn
 	path string
@@ -17,14 +18,16 @@ type Socket struct {
 
 // A Message is one datagram, and who sent it as the kernel knows it.
 type Message struct {
-	PID    int // 0 if it is of a pid namespace that we cannot see
-	UID    int
-	Fields []string
+	PID    int      // 0 if it is of a pid namespace that we cannot see
+	UID    int      // as seen from our user namespace
+	Fields []string // NAME=value, in the order of the datagram; other lines are left out
 }
 
 // Listen makes the socket at an absolute path, or at @ and an abstract name.
-// The path must not exist; Close removes it. Whoever may write to it may
-// notify.
+// The path must not exist, or the error matches syscall.EADDRINUSE; Close removes
+// it. Whoever may write to it may notify; the umask decides. The error matches
+// [ErrAddress] if path is no address. Outside Linux it matches
+// errors.ErrUnsupported.
 func Listen(path string) (*Socket, error) {
 	if err := checkAddress(path); err != nil {
 		return nil, fmt.Errorf("sdnotify: listen on %q: %w", path, err)
@@ -76,7 +79,7 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// Value returns the last field of that name.
+// Value returns the value of the last field of that name, and whether there is one.
 func (m Message) Value(name string) (string, bool) {
 	for i := len(m.Fields) - 1; i >= 0; i-- {
 		if n, v, ok := strings.Cut(m.Fields[i], "="); ok && n == name {
