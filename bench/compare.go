@@ -12,7 +12,7 @@ import (
 
 // A Comparison is what changed between two reports beyond noise.
 type Comparison struct {
-	Changes  []Change
+	Changes  []Change // in the order of the results
 	Compared int      // figures
 	Notes    []string // what could not be compared, and why to be careful
 	untimed  []string
@@ -20,13 +20,13 @@ type Comparison struct {
 
 // A Change is one figure of one method in one scenario.
 type Change struct {
-	Method, Scenario string
-	Figure           string
+	Method, Scenario string // their names
+	Figure           string // its name, with the unit
 	Old, New         string // with the interval, or the range of the repetitions
-	Worse            bool
+	Worse            bool   // New is, than Old
 }
 
-// ReadReport reads what WriteJSON wrote.
+// ReadReport reads what WriteJSON wrote. A report without results is an error.
 func ReadReport(r io.Reader) (*Report, error) {
 	var report Report
 	if err := json.NewDecoder(r).Decode(&report); err != nil {
@@ -51,8 +51,8 @@ func ReadReport(r io.Reader) (*Report, error) {
 // repetition of one report comes near those of the other: losses come in
 // clusters, for which the test alone is too sharp. Times have changed if they
 // are half as much again, and the ranges of the repetitions are further apart
-// than either is wide. A first loss where handoff is to lose nothing is always
-// a change.
+// than either is wide, which takes three repetitions in both. A first loss where
+// handoff is to lose nothing is always a change.
 func Compare(before, after *Report) *Comparison {
 	c := &Comparison{}
 	if before.Machine.Kernel != after.Machine.Kernel || before.Machine.Model != after.Machine.Model || before.Machine.CPUs != after.Machine.CPUs {
@@ -203,7 +203,7 @@ func rareSplit(a, aTrials, b, bTrials int) float64 {
 	return min(sum, 1)
 }
 
-// Write tells it to people.
+// Write tells it to people, a line for each change and each note, and a sum.
 func (c *Comparison) Write(w io.Writer) error {
 	for _, change := range c.Changes {
 		word := "better"

@@ -2,8 +2,8 @@
 // and reports what the clients noticed.
 //
 // Every generation is a process of its own, started from this program's own
-// executable. The handler, the load, the machine and the run are the same for
-// every method, so the method is the only difference:
+// executable, whose main leads to Serve. The handler, the load, the machine and
+// the run are the same for every method, so the method is the only difference:
 //
 //   - stop-start ends the old process, then starts the new one;
 //   - reuseport-naive lets both bind with SO_REUSEPORT and closes the old
@@ -32,9 +32,9 @@
 // their time.
 //
 // A closed loop at full speed (the default) provokes losses. With a rate, and
-// in the scenarios that are paced, the loop is open: requests are due at fixed times, and latency is counted from
-// the time a request was due, so a server that stalls cannot hide it by
-// delaying the requests that would have shown it.
+// in the scenarios that are paced, the loop is open: requests are due at fixed
+// times, and latency is counted from the time a request was due, so a server
+// that stalls cannot hide it by delaying the requests that would have shown it.
 //
 // Clients speak HTTP/1.1 on raw connections and never retry. A request that
 // fails is counted as lost, by phase (dial, handshake, write, first-byte,
@@ -53,10 +53,21 @@
 // those of a deployment; and a method that lost nothing here lost nothing in
 // this many restarts.
 //
+// # A program
+//
+// The command graceport is one. Another has to let its own copies serve, or they
+// would run the bench again:
+//
+//	if len(os.Args) > 2 && os.Args[1] == "bench" && os.Args[2] == "serve" {
+//		return bench.Serve(ctx, os.Args[3:]...)
+//	}
 //	report, err := bench.Run(ctx, &bench.Options{Methods: []string{"handoff"}})
 //	if err != nil {
 //		return err
 //	}
 //	report.Table(os.Stdout)
 //	return report.Err()
+//
+// The bench runs on Linux. Elsewhere the package compiles, and Run, Serve and
+// NewPeerServer return an error that matches errors.ErrUnsupported.
 package bench

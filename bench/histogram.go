@@ -27,7 +27,7 @@ func (h *Histogram) MarshalText() ([]byte, error) {
 	return h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 }
 
-// UnmarshalText reads the compressed form.
+// UnmarshalText reads the compressed form; anything else is an error.
 func (h *Histogram) UnmarshalText(b []byte) (err error) {
 	// The decoder of a file from outside must not end the program.
 	defer func() {

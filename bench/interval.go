@@ -5,9 +5,9 @@ import "math"
 // An Interval is a mean with the bounds that hold the true one in 95 of 100
 // runs, if losses come one by one.
 type Interval struct {
-	Mean float64 `json:"mean"`
-	Low  float64 `json:"low"`
-	High float64 `json:"high"`
+	Mean float64 `json:"mean"` // as measured
+	Low  float64 `json:"low"`  // the lower bound
+	High float64 `json:"high"` // the upper bound
 }
 
 // poissonInterval is the exact interval (Garwood 1936) for a rate of which n

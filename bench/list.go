@@ -9,7 +9,8 @@ import (
 )
 
 // List writes what can run here, what to install for the rest, and what each
-// scenario shows.
+// scenario shows. Of o only Peers and Target matter; nil means none. The error is
+// that of w.
 func List(ctx context.Context, w io.Writer, o *Options) error {
 	if o == nil {
 		o = &Options{}

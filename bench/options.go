@@ -12,20 +12,24 @@ import (
 
 // Defaults of the fields of Options that are zero.
 const (
-	DefaultRestarts    = 10
-	DefaultRepetitions = 1
-	DefaultConns       = 32
-	DefaultPause       = 100 * time.Millisecond
-	DefaultWarmup      = 100 * time.Millisecond
-	DefaultTimeout     = 5 * time.Second
+	DefaultRestarts    = 10                     // of each method in each scenario
+	DefaultRepetitions = 1                      // of the whole
+	DefaultConns       = 32                     // clients
+	DefaultPause       = 100 * time.Millisecond // between restarts
+	DefaultWarmup      = 100 * time.Millisecond // before the first
+	DefaultTimeout     = 5 * time.Second        // of a request
 )
 
-// Options says what to measure. The zero value measures what DefaultMethods
-// and DefaultScenarios list.
+// Options says what to measure. The zero value, and nil, measure what
+// DefaultMethods and DefaultScenarios list. A number or a duration that is zero
+// means its default, a negative one is refused.
 type Options struct {
-	// Methods and Scenarios are names as MethodNames and ScenarioNames list
-	// them.
-	Methods   []string
+	// Methods are names as MethodNames lists them, and those of Peers. Empty
+	// means DefaultMethods and every peer.
+	Methods []string
+
+	// Scenarios are names as ScenarioNames lists them. Empty means
+	// DefaultScenarios.
 	Scenarios []string
 
 	// Peers are servers of others, each a further method.
@@ -38,10 +42,12 @@ type Options struct {
 	// the machine meanwhile meets every method.
 	Repetitions int
 
-	// Restarts of each method in each scenario, in one repetition.
+	// Restarts of each method in each scenario, in one repetition. Scenarios
+	// that take long have fewer.
 	Restarts int
 
-	// Conns is the number of clients that work at the same time.
+	// Conns is the number of clients that work at the same time. Some
+	// scenarios have a number of their own.
 	Conns int
 
 	// Rate is the number of requests that are due per second, over all
@@ -52,7 +58,8 @@ type Options struct {
 	// Warmup is the time under load whose latencies are not kept.
 	Warmup time.Duration
 
-	// Pause between the end of a restart and the next.
+	// Pause between the end of a restart and the next, before the first and
+	// after the last.
 	Pause time.Duration
 
 	// Timeout of one request, from the dial on.
@@ -62,8 +69,9 @@ type Options struct {
 	// empty. What is lost then shows that the bench can see it.
 	CloseEarly bool
 
-	// Command starts a server process: the arguments of Serve are appended.
-	// Default: this executable with "bench serve".
+	// Command starts a server process: the arguments of Serve are appended, and
+	// it must call Serve with them. Default: this executable with "bench
+	// serve".
 	Command []string
 
 	// Progress receives a line per measurement and the servers' own stderr,
@@ -75,8 +83,8 @@ type Options struct {
 	Step func(done, of int, next string) `json:"-"`
 }
 
-// FullOptions are those of the full matrix: every method that can run here in
-// every scenario, three times.
+// FullOptions are those of the full matrix: every method in every scenario, three
+// restarts in each of three repetitions. What cannot run here is skipped.
 func FullOptions() *Options {
 	return &Options{
 		Methods:     fullMethods(),

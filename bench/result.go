@@ -10,37 +10,40 @@ import (
 
 // A Report is what one Run measured.
 type Report struct {
-	Command string    `json:"command"`
-	Machine Machine   `json:"machine"`
-	Results []*Result `json:"results"`
-	Skipped []Skip    `json:"skipped,omitempty"`
-	// Interrupted says why the run ended before everything was measured.
+	Command string    `json:"command"`           // of graceport, to get it again
+	Machine Machine   `json:"machine"`           // where
+	Results []*Result `json:"results"`           // in the order of the measurements
+	Skipped []Skip    `json:"skipped,omitempty"` // what was asked for and not measured
+	// Interrupted says why the run ended before everything was measured; empty
+	// if it did not.
 	Interrupted string `json:"interrupted,omitempty"`
 }
 
 // Machine is where a report was made, as far as it bears on the numbers.
 type Machine struct {
-	Kernel string `json:"kernel"`
-	CPUs   int    `json:"cpus"`
-	Model  string `json:"cpu_model"`
-	Go     string `json:"go"`
+	Kernel string `json:"kernel"`    // its release, as uname -r shows it
+	CPUs   int    `json:"cpus"`      // that this process may use
+	Model  string `json:"cpu_model"` // as /proc/cpuinfo shows it, or the architecture
+	Go     string `json:"go"`        // version that the bench was built with
 	// Versions of other programs that were measured, by name.
 	Versions map[string]string `json:"versions,omitempty"`
 }
 
 // A Result is one method in one scenario: all repetitions together.
 type Result struct {
-	Method   string `json:"method"`
-	Scenario string `json:"scenario"`
+	Method   string `json:"method"`   // its name
+	Scenario string `json:"scenario"` // its name
 	// Rate is the number of requests that were due per second; 0 means a
 	// closed loop.
 	Rate int `json:"rate,omitempty"`
 	// Counts are sums over the repetitions, times are medians of the
 	// repetitions' figures, the longest silence and every max is that of all.
 	Measurement
-	// LostPerRestart is the mean with its 95 % interval.
-	LostPerRestart Interval       `json:"lost_per_restart"`
-	Repetitions    []*Measurement `json:"repetitions,omitempty"`
+	// LostPerRestart is the mean of requests with its 95 % interval.
+	LostPerRestart Interval `json:"lost_per_restart"`
+	// Repetitions are the measurements one by one, without timelines and
+	// histograms: the result has the sums.
+	Repetitions []*Measurement `json:"repetitions,omitempty"`
 }
 
 // A Measurement is one method in one scenario, once. Latencies and times are
@@ -51,21 +54,26 @@ type Measurement struct {
 	Restarts int `json:"restarts"`
 	// Requests that were made, the lost ones included.
 	Requests int            `json:"requests"`
-	Lost     int            `json:"lost"`
-	LostBy   map[string]int `json:"lost_by"` // by "phase/kind"
+	Lost     int            `json:"lost"`    // that were not answered
+	LostBy   map[string]int `json:"lost_by"` // by "phase/kind", as in "dial/refused"
 	// Restart is the time from the command to restart to the first answer
 	// of the new generation.
-	Restart       RestartTime `json:"restart_ms"`
-	Steady        Latency     `json:"steady_ms"`
-	RestartWindow Latency     `json:"restart_window_ms"`
-	// LongestSilence is the longest time in which no client got an answer.
+	Restart RestartTime `json:"restart_ms"`
+	// RestartWindow is the latency of requests any part of which lies between
+	// the command to restart and the end of the old process, Steady that of all
+	// others after the warm-up.
+	Steady        Latency `json:"steady_ms"`
+	RestartWindow Latency `json:"restart_window_ms"` // see Steady
+	// LongestSilence is the longest time after the warm-up in which no client
+	// got an answer.
 	LongestSilence float64 `json:"longest_silence_ms"`
 	// CPUPerRequest is processor time of all server processes, their starts
-	// and ends included, in microseconds.
+	// and ends included, in microseconds; 0 for a Target, whose processes are
+	// not known.
 	CPUPerRequest float64 `json:"cpu_us_per_request,omitempty"`
 	// ClientFailures count requests that were not made because the client side
-	// had no free port or descriptor. They are not lost, but the load was less
-	// than asked for.
+	// had no free port or descriptor, by kind. They are not lost, but the load
+	// was less than asked for.
 	ClientFailures map[string]int `json:"client_failures,omitempty"`
 	// Resumed counts TLS handshakes that resumed a session which another
 	// generation had begun, of so many that tried.
@@ -77,37 +85,38 @@ type Measurement struct {
 	Timeline *Timeline `json:"timeline,omitempty"`
 	// SteadyHistogram and RestartHistogram are all latencies in microseconds.
 	SteadyHistogram  *Histogram `json:"steady_hdr,omitempty"`
-	RestartHistogram *Histogram `json:"restart_window_hdr,omitempty"`
+	RestartHistogram *Histogram `json:"restart_window_hdr,omitempty"` // of RestartWindow
 	// Errors say why restarts failed or what was left over at the end.
 	Errors []string `json:"errors,omitempty"`
 }
 
 // A Fraction is a part of a whole.
 type Fraction struct {
-	Part int `json:"part"`
-	Of   int `json:"of"`
+	Part int `json:"part"` // how many
+	Of   int `json:"of"`   // of so many
 }
 
-// RestartTime summarizes the times of a result's restarts.
+// RestartTime summarizes the times of a result's restarts, in milliseconds.
 type RestartTime struct {
-	P50 float64 `json:"p50"`
-	Max float64 `json:"max"`
+	P50 float64 `json:"p50"` // the median
+	Max float64 `json:"max"` // the longest
 }
 
-// Latency of the answered requests, as quantiles.
+// Latency of the answered requests, as quantiles, in milliseconds. One of more
+// than a minute counts as a minute.
 type Latency struct {
-	P50  float64 `json:"p50"`
-	P99  float64 `json:"p99"`
-	P999 float64 `json:"p999"`
-	Max  float64 `json:"max"`
+	P50  float64 `json:"p50"`  // 50 % are no longer
+	P99  float64 `json:"p99"`  // 99 %
+	P999 float64 `json:"p999"` // 99.9 %
+	Max  float64 `json:"max"`  // the longest
 }
 
 // A Skip is a method that could not run on this machine, or not in one
 // scenario.
 type Skip struct {
-	Method   string `json:"method"`
-	Scenario string `json:"scenario,omitempty"`
-	Reason   string `json:"reason"`
+	Method   string `json:"method"`             // its name
+	Scenario string `json:"scenario,omitempty"` // its name; empty for all
+	Reason   string `json:"reason"`             // and what to do, where that is known
 }
 
 // WriteJSON writes the report, indented, for a result file.

@@ -15,8 +15,11 @@ import (
 //
 // While it runs, the calling process adopts its orphaned descendants
 // (PR_SET_CHILD_SUBREAPER). Calls must not overlap: the check for leftovers
-// counts what the whole process holds. On systems other than Linux the error
-// matches errors.ErrUnsupported.
+// counts what the whole process holds.
+//
+// The error matches [ErrClient] if the clients could not keep up the load, and
+// the context.Cause of ctx. On systems other than Linux it matches
+// errors.ErrUnsupported.
 func Run(ctx context.Context, o *Options) (*Report, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -216,7 +219,7 @@ func (r *Report) result(method, scenario string) *Result {
 }
 
 // ErrClient is matched when the client side failed too often for the numbers
-// to say anything about the servers.
+// to say anything about the servers: in more than one of a thousand requests.
 var ErrClient = errors.New("the client side ran out of ports or descriptors")
 
 // clientError is fatal above one in a thousand.

@@ -34,8 +34,9 @@ const shutdownTimeout = 5 * time.Second
 //
 //	ready <url> pid=<pid> generation=<n>
 //
-// on stdout when it serves, and returns when a signal or ctx has ended it.
-// Options.Command must lead here.
+// on stdout when it serves, and returns when a signal or ctx has ended it. When
+// the bench that started it is gone, it exits. Options.Command must lead here.
+// Outside Linux the error matches errors.ErrUnsupported.
 func Serve(ctx context.Context, args ...string) error {
 	return serve(ctx, methods(), args)
 }

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// A Target is a service of yours that is measured instead of the methods.
+// A Target is a service of yours that is measured instead of the methods, in the
+// scenarios that DefaultScenarios lists. Its commands are run by /bin/sh.
 type Target struct {
 	// Start is a shell command that serves in the foreground until it is sent
 	// TERM, or that starts a daemon and ends.
@@ -22,7 +23,8 @@ type Target struct {
 	// Stop, if set, is a shell command that ends the service; otherwise
 	// whatever Start left running is sent TERM.
 	Stop string
-	// Addr is where it serves HTTP. It must answer GET on Path with 200.
+	// Addr is HOST:PORT where it serves HTTP. It must answer GET on Path with
+	// 200, and nothing may listen there before Start.
 	Addr string
 	Path string // empty means /
 	// GenerationHeader is the name of a response header whose value is another

@@ -12,11 +12,11 @@ import (
 // each other at the command to restart: slot i covers the time from From + i*Step,
 // in milliseconds.
 type Timeline struct {
-	From int    `json:"from_ms"`
-	Step int    `json:"step_ms"`
-	Old  series `json:"old"` // answers of the generation that is replaced, or older
-	New  series `json:"new"` // and of younger ones
-	Lost series `json:"lost"`
+	From int    `json:"from_ms"` // of slot 0; negative, as it begins before the command
+	Step int    `json:"step_ms"` // from slot to slot
+	Old  series `json:"old"`     // answers of the generation that is replaced, or older
+	New  series `json:"new"`     // and of younger ones
+	Lost series `json:"lost"`    // requests that nobody answered
 }
 
 const (
