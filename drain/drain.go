@@ -64,6 +64,7 @@ func (c *Conns) run(ctx context.Context) {
 
 	c.mu.Lock()
 	r.Open = c.open
+	nothing := c.open == 0 && len(c.hooks) == 0
 	accepted, closed := c.totals()
 	why := &Draining{Reason: c.reason, Deadline: c.deadline}
 	c.lame.Store(true)
@@ -80,7 +81,7 @@ func (c *Conns) run(ctx context.Context) {
 	c.mu.Unlock()
 	c.log.InfoContext(ctx, "draining", "reason", c.reason, "connections", r.Open, "deadline", c.deadline)
 
-	if c.wait(ctx, why) {
+	if c.wait(ctx, why) || nothing && c.nothingLeft(ctx) {
 		record.stop()
 	} else {
 		r.TimedOut = true
@@ -154,9 +155,27 @@ func (c *Conns) shutdown(ctx context.Context) {
 		go func() {
 			defer c.poke()
 			defer close(s.down)
-			s.Shutdown(ctx)
+			s.cut = s.Shutdown(ctx) != nil
 		}()
 	}
+}
+
+// nothingLeft reports, of a drain that ends early and had nothing to end when
+// it began, whether that is still so: there is no connection, and no server
+// that Shutdown would have to wait for.
+func (c *Conns) nothingLeft(ctx context.Context) bool {
+	c.mu.Lock()
+	c.shutdown(ctx)
+	servers := c.servers
+	c.mu.Unlock()
+	for _, s := range servers {
+		if !within(stuck, s.down) || s.cut {
+			return false
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open == 0
 }
 
 // down reports whether every server has shut down. c.mu is held.

@@ -27,6 +27,35 @@ func TestNothingToDrain(t *testing.T) {
 	})
 }
 
+// Whoever has no time for nothing has missed no deadline; a server with a
+// connection that is not ours has.
+func TestNothingToEnd(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := servePipes(t, drain.Config{}, nil)
+		synctest.Wait()
+		if r := s.Drain(ended); r.Err() != nil || r.Left != nil {
+			t.Errorf("with a server: %+v", r)
+		}
+	})
+	conns, release := drain.New(drain.Config{}), make(chan struct{})
+	begun := make(chan struct{})
+	srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(begun)
+		<-release
+	})}
+	conns.Server(srv)
+	ln := listen(t)
+	go srv.Serve(ln) // not by conns.Listener
+	go http.Get("http://" + ln.Addr().String())
+	<-begun
+	if r := conns.Drain(ended); r.Err() == nil {
+		t.Errorf("with a connection that is not ours: %+v", r)
+	}
+	close(release)
+}
+
 func TestDrainTwice(t *testing.T) {
 	s := serve(t, drain.Config{}, http.HandlerFunc(echo))
 	c := dial(t, s.addr)

@@ -12,6 +12,7 @@ type server struct {
 	*http.Server
 	goaway func()        // nil if HTTP/2 can be told only by Shutdown
 	down   chan struct{} // closed when Shutdown returned; nil before it is called
+	cut    bool          // Shutdown left something; set before down is closed
 }
 
 func (c *Conns) attach(srv *http.Server) *server {
