@@ -104,6 +104,11 @@ func (of *scenarioResults) Sentence() string {
 	}
 	silent := slices.MaxFunc(of.Results, func(a, b *Result) int { return int(1000 * (a.LongestSilence - b.LongestSilence)) })
 	parts = append(parts, fmt.Sprintf("the longest silence was %s ms, of %s", short(silent.LongestSilence), silent.Method))
+	byCrowd := func(a, b *Result) int { return a.Crowd - b.Crowd }
+	if even, crowd := slices.MinFunc(of.Results, byCrowd), slices.MaxFunc(of.Results, byCrowd); even.Crowd > 0 {
+		parts = append(parts, fmt.Sprintf("within 100 ms at most %d clients came back to %s, and %d to %s",
+			even.Crowd, even.Method, crowd.Crowd, crowd.Method))
+	}
 	return strings.Join(parts, "; ") + "."
 }
 

@@ -127,3 +127,13 @@ func TestPageInBrowser(t *testing.T) {
 		}
 	}
 }
+
+func TestSentenceOfACrowd(t *testing.T) {
+	of := &scenarioResults{Results: []*Result{
+		fixedResult("naive", "reconnect", &Measurement{Restarts: 1, Requests: 2000, Crowd: 1000}),
+		fixedResult("handoff", "reconnect", &Measurement{Restarts: 1, Requests: 2000, Crowd: 105}),
+	}}
+	if s, want := of.Sentence(), "at most 105 clients came back to handoff, and 1000 to naive"; !strings.Contains(s, want) {
+		t.Errorf("%q lacks %q", s, want)
+	}
+}
