@@ -102,11 +102,12 @@ func TestRunReadinessChecks(t *testing.T) {
 }
 
 func TestRunNeedsReusePort(t *testing.T) {
-	for name, p := range map[string]program{
-		"nginx":  nginx(t, 1, ""),
-		"python": python(t, map[string]any{"reuse": false}),
+	for name, start := range map[string]func(t *testing.T) program{
+		"nginx":  func(t *testing.T) program { return nginx(t, 1, "") },
+		"python": func(t *testing.T) program { return python(t, map[string]any{"reuse": false}) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			p := start(t)
 			r := startRun(t, p.args()...)
 			r.says("level=ERROR", "without SO_REUSEPORT", "reuseport")
 			before := who(t, p.address)
@@ -160,7 +161,7 @@ func TestRunEndsWithTheCopy(t *testing.T) {
 }
 
 // While the new copy is not ready, the old one ends: the new one is all there
-// is, and serves.
+// is, and serves, but the restart is over only when it is ready.
 func TestRunOldCopyEndsDuringRestart(t *testing.T) {
 	p := python(t, nil)
 	flag := filepath.Join(t.TempDir(), "ready")
@@ -182,11 +183,14 @@ func TestRunOldCopyEndsDuringRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.says("stopped listening by itself")
-	r.says("msg=restarted")
 	eventually(t, "the new copy answers", func() bool {
 		_, err := get("http://" + p.address + "/")
 		return err == nil
 	})
+	if err := os.WriteFile(flag, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.says("msg=restarted")
 	r.signal(syscall.SIGTERM)
 	if code := r.wait(); code != 0 {
 		t.Errorf("exit status %d", code)

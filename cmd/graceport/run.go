@@ -27,8 +27,10 @@ SO_REUSEPORT and stays in the foreground. HUP starts a second copy of it, keeps
 it dark until it is ready, gives it all new connections, waits until nothing is
 left in the old copy's sockets, and sends that its stop signal. If the new copy
 ends or is not ready in time, it is killed and the old one serves on. TERM
-becomes the stop signal; other signals are forwarded. It has to run as the
-program's user, or with CAP_SYS_PTRACE.
+becomes the stop signal; other signals are forwarded. If the old copy ends
+before the new one is ready, the new one leads at once. It has to run as the
+program's user, or with CAP_SYS_PTRACE; the latter, in a container too, if the
+program changes its user or has file capabilities.
 
 A check of -ready is repeated until it passes:
   tcp:HOST:PORT    connects. The port must be one that the program listens on

@@ -13,6 +13,9 @@ import (
 	"github.com/graceport/graceport/reuseport"
 )
 
+// mayLook is what it takes to see and to borrow the sockets of a process.
+const mayLook = "run this with CAP_SYS_PTRACE, or as the program's user if the program gains no capabilities (setuid, setcap)"
+
 // holder is a process with a descriptor of a socket.
 type holder struct{ pid, fd int }
 
@@ -27,14 +30,14 @@ func holders(root int, want map[uint64]bool) (map[uint64]holder, error) {
 			return found, nil
 		}
 		dir := fmt.Sprintf("/proc/%d/fd", pid)
-		entries, err := os.ReadDir(dir)
-		if errors.Is(err, os.ErrPermission) {
-			errs = append(errs, err)
-		}
+		entries, denied := os.ReadDir(dir)
 		for _, e := range entries {
 			link, err := os.Readlink(filepath.Join(dir, e.Name()))
+			if errors.Is(err, os.ErrPermission) {
+				denied = err
+			}
 			if err != nil {
-				continue // it has been closed
+				continue // it may have been closed
 			}
 			inode, ok := socketInode(link)
 			if _, known := found[inode]; !ok || known || !want[inode] {
@@ -43,6 +46,10 @@ func holders(root int, want map[uint64]bool) (map[uint64]holder, error) {
 			if fd, err := strconv.Atoi(e.Name()); err == nil {
 				found[inode] = holder{pid, fd}
 			}
+		}
+		// A zombie holds nothing, and shows that to root only.
+		if s, err := statOf(pid); errors.Is(denied, os.ErrPermission) && err == nil && !s.dead() {
+			errs = append(errs, denied)
 		}
 	}
 	return found, errors.Join(errs...)
@@ -74,8 +81,8 @@ func borrow(root int, s reuseport.Socket, use func(fd int) error) error {
 	defer func() { _ = unix.Close(pidfd) }()
 	fd, err := unix.PidfdGetfd(pidfd, h.fd, 0)
 	if errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("process %d: %w: run this as the program's user, or with CAP_SYS_PTRACE; kernel.yama.ptrace_scope=3 forbids it to all",
-			h.pid, os.NewSyscallError("pidfd_getfd", err))
+		return fmt.Errorf("process %d: %w: %s; kernel.yama.ptrace_scope=3 forbids it to all",
+			h.pid, os.NewSyscallError("pidfd_getfd", err), mayLook)
 	}
 	if err != nil {
 		return fmt.Errorf("process %d: %w (it needs Linux 5.6)", h.pid, os.NewSyscallError("pidfd_getfd", err))

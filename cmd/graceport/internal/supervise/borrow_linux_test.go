@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -108,6 +109,28 @@ func TestMute(t *testing.T) {
 				t.Errorf("the accepted connection: %d, %v", n, err)
 			}
 		})
+	}
+}
+
+// An ordinary user may not look into a zombie, which has nothing to hide.
+func TestHoldersOfAZombie(t *testing.T) {
+	child := exec.Command("true")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Wait()
+	for tick, deadline := time.Tick(time.Millisecond), time.After(patience); ; {
+		if s, err := statOf(child.Process.Pid); err != nil || s.dead() {
+			break
+		}
+		select {
+		case <-tick:
+		case <-deadline:
+			t.Fatal("it did not end")
+		}
+	}
+	if found, err := holders(child.Process.Pid, map[uint64]bool{1: true}); len(found) != 0 || err != nil {
+		t.Errorf("%v, %v", found, err)
 	}
 }
 

@@ -17,7 +17,9 @@
 //  2. start the new copy, wait until it listens and is ready;
 //  3. attach "only n to n+m-1", wait until the old sockets are empty;
 //  4. attach "only n", and tell the old copy to stop;
-//  5. when its sockets have closed, attach "all".
+//  5. when its sockets have closed, attach an index that no group has, which
+//     the kernel takes for "any": sockets that the program opens later receive
+//     too.
 //
 // Step 4 is there because a closing socket's slot is taken by the last of the
 // array, and the old copy closes its sockets in an order of its own. If m is
@@ -26,6 +28,10 @@
 // If m is less, "any" may include old sockets while they close: those are first
 // made to drop what arrives, so that a client that hits one asks again after a
 // second (the SYN's retransmission) instead of being reset.
+//
+// If the new copy fails before step 4, the old one serves on, and step 5 is done
+// for it. If the old one ends before that, the new one leads at once, ready or
+// not, but the restart has succeeded only when it is ready.
 //
 // It does not wait for what the old copy has accepted: that is the program's
 // own graceful stop. A program that drops accepted connections when it is told

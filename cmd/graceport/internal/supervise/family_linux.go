@@ -33,8 +33,8 @@ func (p *process) ended() bool {
 	}
 }
 
-// zombie reports whether it has ended and its parent, who is not us, lets it
-// wait. It takes signals without an error then.
+// zombie reports whether it has ended and not been reaped, maybe because its
+// parent is not us. It takes signals without an error then.
 func (p *process) zombie() bool {
 	s, err := statOf(p.Pid)
 	return err != nil || s.dead()
@@ -162,12 +162,16 @@ func (f *family) of(pid int) *process {
 	return nil
 }
 
-// kill ends a process, its group and its descendants at once: a master that is
-// killed alone leaves workers that go on listening.
+// kill ends a process, its group and its descendants at once: a master that
+// ends alone leaves workers that go on listening.
 func (f *family) kill(p *process) {
 	f.mu.Lock() // what has not been reaped keeps its number
 	defer f.mu.Unlock()
 	if p.ended() {
+		// While a worker lives, the kernel gives the group's number to nobody
+		// else. If none does, there is nobody to hit unless the number has come
+		// round since and leads another group.
+		_ = unix.Kill(-p.Pid, unix.SIGKILL)
 		return
 	}
 	all := tree(p.Pid)

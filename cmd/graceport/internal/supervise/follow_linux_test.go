@@ -185,7 +185,7 @@ func TestOurManagerIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	p := playUnder(t, name, "generations")
+	p := playUnder(t, name, "generations", Options{})
 	p.number("ready 1")
 	p.signal(syscall.SIGUSR1)
 	second := p.number("ready 2")

@@ -18,9 +18,13 @@ type group struct {
 	others     []reuseport.Socket
 }
 
+// errUnseen is a process that holds sockets, or none, which we may not know.
+var errUnseen = errors.New("its sockets cannot be seen")
+
 // look returns the groups in which p has sockets, its news, or in which the
 // sockets in olds are. Sockets of others in such a group are an error: nobody
-// could tell what index they have.
+// could tell what index they have. The error matches errUnseen if p seems to
+// have none because we may not look into it.
 func (s *supervisor) look(ctx context.Context, p *process, olds map[uint64]bool) ([]*group, error) {
 	var all []*group
 	want := map[uint64]bool{}
@@ -70,6 +74,9 @@ func (s *supervisor) look(ctx context.Context, p *process, olds map[uint64]bool)
 			return nil, errors.Join(stranger(g.others[0]), unseen)
 		}
 	}
+	if unseen != nil && len(inodes(all)) == 0 {
+		return nil, fmt.Errorf("process %d: %w: %w: %s", p.Pid, errUnseen, unseen, mayLook)
+	}
 	return slices.DeleteFunc(all, func(g *group) bool { return len(g.olds)+len(g.news) == 0 }), nil
 }
 
@@ -101,17 +108,6 @@ func inodes(groups []*group) map[uint64]bool {
 		}
 	}
 	return all
-}
-
-// steer attaches a program through a socket that p holds.
-func (s *supervisor) steer(p *process, x reuseport.Socket, to reuseport.Range) error {
-	err := borrow(p.Pid, x, func(fd int) error {
-		return reuseport.SteerFD(fd, s.strategy, reuseport.Selection{To: to})
-	})
-	if err != nil {
-		return fmt.Errorf("steer %v: %w", x.Addr, err)
-	}
-	return nil
 }
 
 // canShare returns an error that says what to set if a second copy could not

@@ -3,6 +3,7 @@ package supervise
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,25 +19,31 @@ import (
 	"github.com/graceport/graceport/handoff/sdnotify"
 )
 
-// testRole makes the test binary play another process.
-const testRole = "SUPERVISE_TEST_ROLE"
+const (
+	testRole    = "SUPERVISE_TEST_ROLE"    // makes the test binary play another process
+	testOptions = "SUPERVISE_TEST_OPTIONS" // those of Run, as JSON
+)
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(testRole) {
 	case "":
 		os.Exit(m.Run())
 	case "run":
-		role := os.Args[1]
-		os.Setenv(testRole, role)
-		status, err := Run(context.Background(), &Options{
-			Command: []string{os.Args[0]},
-			Log:     slog.New(slog.NewTextHandler(os.Stdout, nil)),
-		})
-		if err != nil {
-			fmt.Println("error:", err)
-			os.Exit(99)
+		var o Options
+		err := json.Unmarshal([]byte(os.Getenv(testOptions)), &o)
+		status := 0
+		if err == nil {
+			os.Setenv(testRole, os.Args[1])
+			o.Command, o.Log = []string{os.Args[0]}, stdoutLog()
+			status, err = Run(context.Background(), &o)
 		}
-		os.Exit(status)
+		exitWith(status, err)
+	case "late check":
+		exitWith(checkAfterTheEnd())
+	case "server":
+		serve()
+	case "worker":
+		serveAsWorker()
 	case "listener":
 		tellSignals()
 	case "generations":
@@ -46,6 +53,16 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Println("unknown role")
 	os.Exit(98)
+}
+
+func stdoutLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stdout, nil)) }
+
+func exitWith(status int, err error) {
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(99)
+	}
+	os.Exit(status)
 }
 
 const patience = 30 * time.Second
@@ -61,14 +78,32 @@ type played struct {
 
 // play runs a role under Run. The command's stdin stays open until the test
 // ends, so that nothing outlives that.
-func play(t *testing.T, role string) *played { return playUnder(t, "", role) }
+func play(t *testing.T, role string) *played { return playUnder(t, "", role, Options{}) }
 
-// playUnder is play with a manager's socket.
-func playUnder(t *testing.T, manager, role string) *played {
+// playUnder is play with a manager's socket and options.
+func playUnder(t *testing.T, manager, role string, o Options) *played {
 	t.Helper()
-	p := &played{t: t, cmd: exec.Command(os.Args[0], role),
-		lines: make(chan string, 1000), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), testRole+"=run", "GORACE=atexit_sleep_ms=0", sdnotify.EnvSocket+"="+manager)
+	options, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], role)
+	cmd.Env = append(os.Environ(), testRole+"=run", testOptions+"="+string(options), sdnotify.EnvSocket+"="+manager)
+	return playCommand(t, cmd)
+}
+
+// playRole plays a role without Run.
+func playRole(t *testing.T, role string) *played {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), testRole+"="+role)
+	return playCommand(t, cmd)
+}
+
+func playCommand(t *testing.T, cmd *exec.Cmd) *played {
+	t.Helper()
+	p := &played{t: t, cmd: cmd, lines: make(chan string, 1000), ended: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = t.Output()
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
@@ -90,7 +125,13 @@ func playUnder(t *testing.T, manager, role string) *played {
 	}()
 	t.Cleanup(func() {
 		stdin.Close()
-		<-p.ended
+		select {
+		case <-p.ended:
+		case <-time.After(patience):
+			t.Errorf("it did not end within %v after its command's stdin", patience)
+			p.cmd.Process.Kill()
+			<-p.ended
+		}
 	})
 	return p
 }

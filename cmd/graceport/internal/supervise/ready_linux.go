@@ -25,9 +25,11 @@ const (
 var errOldGone = errors.New("the old copy stopped listening by itself")
 
 // awaitReady waits until a copy listens on every address and is ready, and
-// returns its groups. old and olds are nil for the first copy. listens runs
-// once between the two.
+// returns its groups. It waits for ReadyTimeout. old and olds are nil for a
+// copy that replaces nothing. listens runs once between the two.
 func (s *supervisor) awaitReady(ctx context.Context, p, old *process, olds map[uint64]bool, listens func([]*group) error) ([]*group, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.ReadyTimeout, fmt.Errorf("not ready within %v", s.ReadyTimeout))
+	defer cancel()
 	var gone <-chan struct{}
 	if old != nil {
 		gone = old.exited
@@ -45,18 +47,29 @@ func (s *supervisor) awaitReady(ctx context.Context, p, old *process, olds map[u
 	for {
 		select {
 		case <-p.exited:
-			return nil, fmt.Errorf("it ended with status %d before it was ready; its own output says more", p.code())
 		case <-gone:
-			return nil, errOldGone
 		case <-ctx.Done():
-			return nil, overdue(ctx, last)
 		case <-tick.C:
+		}
+		switch {
+		case p.ended():
+			return nil, fmt.Errorf("it ended with status %d before it was ready; its own output says more", p.code())
+		case old != nil && old.ended():
+			return nil, errOldGone
+		case ctx.Err() != nil:
+			return nil, overdue(ctx, last)
 		}
 		groups, err := s.look(ctx, p, olds)
 		if ctx.Err() != nil {
 			continue
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errUnseen): // it may not listen yet, and the sockets be another's
+			last = err
+			continue
+		case err != nil && p.zombie(): // its workers look like strangers until we have reaped it
+			continue
+		case err != nil:
 			return nil, err
 		}
 		switch n := countOlds(groups); {

@@ -133,16 +133,6 @@ func (s *supervisor) loop(ctx context.Context, socket *sdnotify.Socket) (int, er
 	for {
 		select {
 		case <-children:
-			left, err := s.reap()
-			if err != nil {
-				return 0, err
-			}
-			if s.main.ended() && !s.told {
-				s.mainEnded()
-			}
-			if !left {
-				return s.end(), nil
-			}
 		case sig := <-signals:
 			s.signal(ctx, sig)
 		case <-ended:
@@ -157,6 +147,18 @@ func (s *supervisor) loop(ctx context.Context, socket *sdnotify.Socket) (int, er
 			}
 		case err := <-s.finished:
 			s.done(ctx, err)
+		}
+		left, err := s.reap()
+		if err != nil {
+			return 0, err
+		}
+		if s.main.ended() && !s.told {
+			s.mainEnded()
+		}
+		// A restart or a check that is under way may start a process yet, and
+		// wait for us to reap it.
+		if !left && s.finished == nil {
+			return s.status(), nil
 		}
 	}
 }
@@ -183,19 +185,8 @@ func receive(socket *sdnotify.Socket, over <-chan struct{}) <-chan sdnotify.Mess
 	return notes
 }
 
-// end is when no child is left.
-func (s *supervisor) end() int {
-	if s.finished != nil {
-		s.cancel(errors.New("no process is left"))
-	}
-	for s.finished != nil {
-		select {
-		case p := <-s.leads:
-			s.main = p
-		case <-s.finished:
-			s.finished = nil
-		}
-	}
+// status is that of the last main process.
+func (s *supervisor) status() int {
 	if !s.main.ended() {
 		// Its parent took its status, and is not ours to ask.
 		s.Log.Error("the main process ended with a status that is not known here", "pid", s.main.Pid)
@@ -217,7 +208,9 @@ func (s *supervisor) done(ctx context.Context, err error) {
 	s.cancel(nil)
 	s.finished = nil
 	switch {
-	case err != nil && s.stopping == nil && !s.main.ended():
+	case err != nil && s.stopping == nil && s.main.ended():
+		s.Log.Error(err.Error())
+	case err != nil && s.stopping == nil:
 		s.Log.Error(err.Error(), "serving", s.main.Pid)
 	case err == nil:
 		s.tellManager("READY=1")
