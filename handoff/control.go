@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,26 @@ func (c *control) routes() http.Handler {
 	if c.g.cfg.Metrics != nil {
 		mux.Handle("GET /metrics", c.g.cfg.Metrics)
 	}
-	return http.MaxBytesHandler(mux, maxBody)
+	return c.readBody(mux)
+}
+
+// readBody reads every request's body before it is handled, within StepTimeout.
+// No deadline is left on the connection then: its passing would end the
+// request's context.
+func (c *control) readBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn := http.NewResponseController(w)
+		conn.SetReadDeadline(time.Now().Add(c.g.cfg.StepTimeout))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			c.fail(w, http.StatusBadRequest, fmt.Errorf("the body of at most %d bytes did not arrive: %w", maxBody, err))
+			return
+		}
+		conn.SetReadDeadline(time.Time{})
+		whole := *r
+		whole.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, &whole)
+	})
 }
 
 // problem is the body of every answer that is an error.

@@ -27,8 +27,7 @@ import (
 // package's errors only [ErrNoService] and [ErrUpgradeFailed] are matched.
 type Service struct {
 	dir directory
-	// Timeout bounds an answer that needs no work. NewService sets it to 2 s.
-	// With 0 only the context bounds it.
+	// Timeout bounds an answer that needs no work. 0 means 2 s.
 	Timeout time.Duration
 }
 
@@ -56,13 +55,13 @@ func NewService(dir string) (*Service, error) {
 	case !fi.IsDir():
 		return nil, fmt.Errorf("handoff: %s is not a directory: name the control directory, not a socket in it", dir)
 	}
-	return &Service{dir: directory(path), Timeout: 2 * time.Second}, nil
+	return &Service{dir: directory(path)}, nil
 }
 
 // Status asks every living generation, the newest first. One that does not answer
-// within Timeout, or before ctx ends, has the state [StateSilent] and says why in
-// Error. The error matches [ErrNoService] if none lives, and fs.ErrPermission if
-// they belong to another user.
+// within Timeout has the state [StateSilent] and says why in Error. The error
+// matches [ErrNoService] if none lives, fs.ErrPermission if they belong to another
+// user, and the error of ctx if that ended.
 func (s *Service) Status(ctx context.Context) ([]Status, error) {
 	gens, err := s.dir.generations()
 	if err != nil {
@@ -76,6 +75,9 @@ func (s *Service) Status(ctx context.Context) ([]Status, error) {
 		}
 		if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) {
 			return nil, fmt.Errorf("handoff: %w: only the service's user and root may ask it", err)
+		}
+		if err != nil && ctx.Err() != nil {
+			return nil, fmt.Errorf("handoff: status: %w", ctx.Err())
 		}
 		if err != nil {
 			st = Status{Generation: n, PID: s.pidOf(n), State: StateSilent, Leader: s.dir.leader() == n, Error: err.Error()}
@@ -124,9 +126,8 @@ func (s *Service) Upgrade(ctx context.Context, o *UpgradeOptions) error {
 	defer cancel(nil)
 	go func() { cancel(s.watch(watched, leader)) }()
 	var last Progress
-	unbounded := *s
-	unbounded.Timeout = 0 // the leader has its own deadlines
-	err = unbounded.call(watched, leader, http.MethodPost, "/v1/upgrade", o, func(body io.Reader) error {
+	const unbounded = 0 // the leader has its own deadlines
+	err = s.request(watched, unbounded, leader, http.MethodPost, "/v1/upgrade", o, func(body io.Reader) error {
 		lines := bufio.NewScanner(body)
 		for lines.Scan() {
 			if err := json.Unmarshal(lines.Bytes(), &last); err != nil {
@@ -157,9 +158,7 @@ const silences = 5
 // watch returns when a generation does not answer any more, or ctx ends. A
 // process that is stopped keeps none of its deadlines.
 func (s *Service) watch(ctx context.Context, generation int) error {
-	bounded := *s
-	bounded.Timeout = s.timeout()
-	tick := time.NewTicker(bounded.Timeout)
+	tick := time.NewTicker(s.timeout())
 	defer tick.Stop()
 	for silent := 0; silent < silences; {
 		select {
@@ -168,7 +167,7 @@ func (s *Service) watch(ctx context.Context, generation int) error {
 		case <-tick.C:
 		}
 		silent++
-		if _, err := bounded.statusOf(ctx, generation); err == nil {
+		if _, err := s.statusOf(ctx, generation); err == nil {
 			silent = 0
 		}
 	}
@@ -240,8 +239,13 @@ func (s *Service) timeout() time.Duration {
 	return s.Timeout
 }
 
-// call makes one request to a generation.
+// call makes one request to a generation, within Timeout.
 func (s *Service) call(ctx context.Context, generation int, method, path string, body any, read func(io.Reader) error) error {
+	return s.request(ctx, s.timeout(), generation, method, path, body, read)
+}
+
+// request does the same within another timeout; 0 is none.
+func (s *Service) request(ctx context.Context, timeout time.Duration, generation int, method, path string, body any, read func(io.Reader) error) error {
 	var sent bytes.Buffer
 	if body != nil {
 		if err := json.NewEncoder(&sent).Encode(body); err != nil {
@@ -252,13 +256,7 @@ func (s *Service) call(ctx context.Context, generation int, method, path string,
 	if err != nil {
 		return err
 	}
-	client := http.Client{Timeout: s.Timeout, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", s.dir.join(socketName(generation)))
-		},
-	}}
+	client := http.Client{Timeout: timeout, Transport: s.Transport(generation)}
 	resp, err := client.Do(req)
 	if err != nil {
 		return err
