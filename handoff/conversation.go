@@ -87,9 +87,24 @@ func (c *conversation) send(m message) {
 	}
 	select {
 	case c.out <- m:
+		if isClosed(c.written) {
+			c.drop()
+		}
 	default:
 		m.descriptors.close()
 		c.conn.Close()
+	}
+}
+
+// drop closes the files of what nobody writes any more.
+func (c *conversation) drop() {
+	for {
+		select {
+		case m := <-c.out:
+			m.descriptors.close()
+		default:
+			return
+		}
 	}
 }
 
@@ -103,12 +118,16 @@ func (c *conversation) writeMessage(m message) error {
 }
 
 func (c *conversation) write() {
-	defer close(c.written)
+	defer func() {
+		c.conn.Close()
+		close(c.written)
+		c.drop() // what was queued between the last look and now
+	}()
 	for {
 		select {
 		case m := <-c.out:
 			if err := c.writeMessage(m); err != nil {
-				return // the reader sees the end
+				c.shutdown() // what is queued fails too, and so closes its files
 			}
 		case <-c.closing:
 			c.conn.SetWriteDeadline(time.Now().Add(flushTime))
@@ -116,15 +135,22 @@ func (c *conversation) write() {
 				select {
 				case m := <-c.out:
 					if err := c.writeMessage(m); err != nil {
-						c.conn.Close()
 						return
 					}
 				default:
-					c.conn.Close()
 					return
 				}
 			}
 		}
+	}
+}
+
+// shutdown ends both directions, but lets the reader have what the peer wrote
+// before: why it refused, for instance.
+func (c *conversation) shutdown() {
+	if conn, ok := c.conn.(*net.UnixConn); ok {
+		conn.CloseWrite()
+		conn.CloseRead()
 	}
 }
 
