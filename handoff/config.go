@@ -63,8 +63,9 @@ type Config struct {
 
 	// State is asked, as the predecessor, for named blobs that the successor
 	// reads with Generation.State. Together at most 1 MiB, names (UTF-8)
-	// included; more is logged and not handed over. The takeover waits for it,
-	// so it must return soon, and call no method of the Generation but Number.
+	// included; more is logged and not handed over. It is called once for each
+	// successor that asks to take over, in a goroutine of its own. The successor
+	// waits for it, and after StepTimeout goes on without.
 	State func() map[string][]byte
 
 	// Files is asked, as the predecessor, for named open files that the
@@ -146,17 +147,16 @@ var (
 	// once, by Open when it has waited in vain.
 	ErrBusy = errors.New("another takeover is under way")
 	// ErrRefused is matched when our takeover has ended before we led alone: the
-	// predecessor refused or ended it, it was rolled back, a step of it failed,
-	// Health found us unwell, or we were told to stop. The predecessor, if there
-	// is one, serves on.
+	// predecessor refused or ended it, it was rolled back, a step of it failed, or
+	// Health found us unwell. The predecessor, if there is one, serves on.
 	ErrRefused = errors.New("the predecessor refused")
 	// ErrStopped is matched by the context.Cause of the context that Run ended
-	// because of a stop or DrainNow, and by the error of Ready and Upgrade if
-	// Close was called meanwhile.
+	// because of a stop or DrainNow, and by the error of Listen, Ready and Upgrade
+	// if Stop or Close was called before they were done.
 	ErrStopped = errors.New("stopped")
 	// ErrNotLeading is matched by what only the leader can do.
 	ErrNotLeading = errors.New("this generation does not lead")
 	// ErrUpgradeFailed is matched when a successor could not be started, or was
-	// and does not lead. The old generation serves on.
+	// and does not lead. The old generation serves on, unless it was told to stop.
 	ErrUpgradeFailed = errors.New("upgrade failed")
 )

@@ -17,6 +17,7 @@ type setting struct {
 	older, newer int8 // sockets
 	together     bool // the older's sockets are in an order that it does not know
 	steps        int  // shares before all
+	hold         bool // the last of them until somebody is told to stop
 	probation    bool
 	rollback     bool // an operator may roll back, once
 	stops        bool // and stop either side
@@ -30,6 +31,7 @@ func (s setting) String() string {
 
 var settings = []setting{
 	{older: 1, newer: 1, stops: true},
+	{older: 1, newer: 1, steps: 1, hold: true, stops: true},
 	{older: 2, newer: 1, rollback: true},
 	{older: 2, newer: 2, probation: true},
 	{older: 3, newer: 2},
@@ -160,7 +162,7 @@ func (s setting) events(w world, side int8) []offered {
 	if w.armed[side] {
 		// A leader that looks after one that stands still does so for as long as
 		// that lasts; atRest does it once.
-		all = append(all, offered{event{kind: evTimeout}, m.phase != phaseLeading, func(n *world) { n.armed[side] = false }})
+		all = append(all, offered{event{kind: evTimeout}, m.phase != phaseLeading && !s.held(w), func(n *world) { n.armed[side] = false }})
 	}
 	if m.emptying || m.phase == phaseLeaving {
 		do(evEmptied, func(n *world) { n.finishEmptying(side) })
@@ -182,11 +184,17 @@ func (s setting) events(w world, side int8) []offered {
 				do(evReady, func(n *world) { n.readied = true })
 			}
 		}
-		if m.phase == phaseSharing || m.phase == phaseProbation {
+		if (m.phase == phaseSharing || m.phase == phaseProbation) && !s.held(w) {
 			do(evPlan, nil)
 		}
 	}
 	return append(all, s.fromPeer(w, side)...)
+}
+
+// held reports whether the newer holds its last share. Both tell that they live,
+// so no deadline passes by itself.
+func (s setting) held(w world) bool {
+	return s.hold && w.alive == [2]bool{true, true} && w.m[newer].phase == phaseSharing && w.m[newer].share == s.steps-1
 }
 
 // fromPeer is what the conversation brings: its next message, or its end.
@@ -275,7 +283,13 @@ func (w *world) check() string {
 
 // atRest holds where nothing more happens by itself, but that a leader looks
 // after one that stands still.
-func (w world) atRest(step stepper) string {
+func (s setting) atRest(w world, step stepper) string {
+	if s.held(w) {
+		if w.stopped[older] {
+			return "I5: one that was told to stop hosts forever"
+		}
+		return ""
+	}
 	for side := range int8(2) {
 		if w.armed[side] && w.alive[side] && !w.still[side] {
 			w.armed[side] = false
@@ -376,7 +390,7 @@ func explore(s setting, step stepper, limit int) (int, string) {
 			visits = append(visits, visit{t.to, int32(i), t.name})
 		}
 		if resting {
-			if violated := visits[i].world.atRest(step); violated != "" {
+			if violated := s.atRest(visits[i].world, step); violated != "" {
 				return len(visits), fmt.Sprintf("%s\nafter %s", violated, way(int32(i), "rest"))
 			}
 		}

@@ -44,6 +44,10 @@ func (g *Generation) Files() map[string]*os.File {
 func (g *Generation) keepFiles(m message) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if isClosed(g.serving) { // too late, see Files
+		m.descriptors.close()
+		return
+	}
 	if g.files == nil {
 		g.files = map[string]int{}
 	}
@@ -62,13 +66,8 @@ func (g *Generation) closeFiles() {
 	g.files = nil
 }
 
-// offerFiles sends what Config.Files has for the successor, ahead of the
-// welcome.
-func (g *Generation) offerFiles() {
-	if g.cfg.Files == nil {
-		return
-	}
-	files := g.cfg.Files()
+// sendFiles sends the successor what Config.Files had, ahead of the welcome.
+func (g *Generation) sendFiles(files map[string]syscall.Conn) {
 	names := slices.Sorted(maps.Keys(files))
 	if err := checkFiles(names); err != nil {
 		g.log.Error("the files were not handed over", "error", err)

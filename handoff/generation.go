@@ -26,6 +26,9 @@ type Generation struct {
 	command successorCommand
 	notify  *notifier
 
+	listening sync.Mutex // held by Listen, over all that it waits for; before mu
+	offering  sync.Mutex // State and Files are asked
+
 	inputs     chan input
 	joined     chan struct{} // Listen may be called
 	serving    chan struct{} // Ready may return
@@ -137,15 +140,18 @@ func (g *Generation) State() map[string][]byte {
 // them, or with a Plan the first share. The predecessor may still be closing its
 // sockets, and drains its connections.
 //
-// When the predecessor refuses or ctx ends before that, Ready fails, and
-// everything goes on as it was before. The error matches [ErrRefused], also if
-// Stop was called, the error of ctx, or after Close [ErrStopped]. What ends a
-// takeover later, such as a rollback, closes Superseded, and Err says why.
+// When the predecessor refuses or ctx ends before that, Ready fails: the
+// predecessor serves on, and this generation cannot any more. The error matches
+// [ErrRefused], the error of ctx, or after Stop or Close [ErrStopped]. Once we
+// have begun to take over, an end of ctx changes nothing. What ends a takeover
+// later, such as a rollback, closes Superseded, and Err says why.
 func (g *Generation) Ready(ctx context.Context) error {
 	g.mu.Lock()
 	g.ready = true
 	g.mu.Unlock()
-	g.post(event{kind: evReady})
+	if ctx.Err() == nil {
+		g.post(event{kind: evReady})
+	}
 	select {
 	case <-g.serving:
 		return nil
@@ -155,7 +161,16 @@ func (g *Generation) Ready(ctx context.Context) error {
 		}
 		return fmt.Errorf("handoff: ready: %w", g.Err())
 	case <-ctx.Done():
-		g.post(event{kind: evStop, reason: "its Ready was cancelled: " + ctx.Err().Error()})
+		// Only where nothing was taken yet: who has told its predecessor to retire
+		// and then stops leaves nobody.
+		g.do(func() {
+			if g.loop.m.phase == phaseDark {
+				g.step(event{kind: evStop, reason: "its Ready was cancelled: " + ctx.Err().Error()})
+			}
+		})
+		if isClosed(g.serving) {
+			return nil
+		}
 		return fmt.Errorf("handoff: ready: %w", ctx.Err())
 	case <-g.ended:
 		return fmt.Errorf("handoff: ready: %w", ErrStopped)
@@ -176,8 +191,9 @@ func (g *Generation) DrainNow() <-chan struct{} { return g.expired }
 func (g *Generation) expire() { g.expireOnce.Do(func() { close(g.expired) }) }
 
 // Err tells why our takeover failed or was given back; the error matches
-// [ErrRefused]. Otherwise it is nil, so also when a successor has taken over or
-// a leader was stopped.
+// [ErrRefused], or [ErrStopped] if it was because of Stop or the end of Ready's
+// context. Otherwise it is nil, so also when a successor has taken over or a
+// leader was stopped.
 func (g *Generation) Err() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -186,9 +202,9 @@ func (g *Generation) Err() error {
 
 // Stop closes our sockets as soon as nothing waits in them, and then
 // Superseded. While a successor takes over, it is asked to take all at once,
-// and we stop when it leads. A successor that is stopped before it leads
-// alone gives everything back to the predecessor. It does not wait; a second
-// call does nothing more.
+// and we stop when it leads. A successor that is stopped before it asks its
+// predecessor to retire gives everything back to it; later, it leads alone first,
+// and then stops. It does not wait; a second call does nothing more.
 func (g *Generation) Stop() {
 	g.stopAsked.Store(true)
 	g.notify.drain(toldToStop)

@@ -3,6 +3,7 @@ package handoff
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -52,6 +53,26 @@ func (g *Generation) admit(c *conversation, m message) bool {
 	return false
 }
 
+// An offer is what the application hands to a successor.
+type offer struct {
+	state map[string][]byte
+	files map[string]syscall.Conn
+}
+
+// makeOffer asks the application, outside the loop: it may ask us something. A
+// conversation waits for it, one at a time.
+func (g *Generation) makeOffer() (o offer) {
+	g.offering.Lock()
+	defer g.offering.Unlock()
+	if g.cfg.State != nil {
+		o.state = g.cfg.State()
+	}
+	if g.cfg.Files != nil {
+		o.files = g.cfg.Files()
+	}
+	return o
+}
+
 func (g *Generation) welcomeMessage() message {
 	s := &g.loop
 	m := message{Type: msgWelcome, Protocol: protocolVersion, Generation: g.number, PID: os.Getpid(), Version: g.cfg.Version}
@@ -59,8 +80,7 @@ func (g *Generation) welcomeMessage() message {
 	if m.Listeners, err = g.listenerInfos(); err != nil {
 		g.log.Error("cannot describe the listeners", "error", err)
 	}
-	if g.cfg.State != nil {
-		m.State = g.cfg.State()
+	if m.State = s.offer.state; m.State != nil {
 		if err := checkState(m); err != nil {
 			g.log.Error("the state was not handed over", "error", err)
 			m.State = nil
@@ -90,8 +110,8 @@ func (g *Generation) hosted(reached messageType) {
 	}
 }
 
-// hostFailed ends a takeover that did not come about. A successor that we
-// started and that still lives is killed: it had its deadline.
+// hostFailed ends a takeover that did not come about. It kills nobody: that is
+// actKill's and cancelUpgrade's.
 func (g *Generation) hostFailed(reason string) {
 	g.log.Warn("the takeover failed, this generation serves on", "successor", g.loop.lowerGen,
 		"successor_pid", g.loop.lowerPID, "reason", reason)

@@ -48,9 +48,9 @@ type ListenOptions struct {
 //
 // It is an error to listen where sockets of a process that is no part of this
 // takeover listen. The error names the process and matches [ErrStranger]. It
-// matches [ErrRefused] if our takeover has failed; others are those of
-// reuseport.Listen and reuseport.ListenUnix. It is also an error to listen once
-// Ready was called.
+// matches [ErrRefused] if our takeover has failed and [ErrStopped] after Stop or
+// Close; others are those of reuseport.Listen and reuseport.ListenUnix. It is also
+// an error to listen once Ready was called.
 func (g *Generation) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	return g.ListenWith(ctx, network, address, nil)
 }
@@ -109,29 +109,47 @@ func (g *Generation) ListenPacketWith(ctx context.Context, network, address stri
 
 // listen adds what open opens, and tells the predecessor.
 func (g *Generation) listen(network, address string, open func() (*listener, error)) error {
-	err := func() error {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.err != nil {
-			return g.err
+	g.listening.Lock()
+	defer g.listening.Unlock()
+	err := g.add(nil)
+	if err == nil {
+		var l *listener
+		if l, err = open(); err == nil {
+			if err = g.add(l); err != nil {
+				l.Close()
+			}
 		}
-		if g.ready {
-			return errors.New("all listeners are to be opened before Ready is called")
-		}
-		l, err := open()
-		if err == nil {
-			g.listeners = append(g.listeners, l)
-		}
-		return err
-	}()
+	}
 	if err != nil {
 		return fmt.Errorf("handoff: listen %s %s: %w", network, address, err)
 	}
 	g.do(func() {
-		if info, err := g.listenerInfos(); err == nil {
+		g.mu.Lock() // another Listen may be adding
+		info, err := g.listenerInfos()
+		g.mu.Unlock()
+		if err == nil {
 			g.loop.upper.send(message{Type: msgBound, Listeners: info})
 		}
 	})
+	return nil
+}
+
+// add makes l one of our listeners, unless it is too late for any. With nil it
+// only tells that.
+func (g *Generation) add(l *listener) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.err != nil:
+		return g.err
+	case isClosed(g.closing):
+		return ErrStopped
+	case g.ready:
+		return errors.New("all listeners are to be opened before Ready is called")
+	}
+	if l != nil {
+		g.listeners = append(g.listeners, l)
+	}
 	return nil
 }
 
@@ -181,7 +199,7 @@ func (g *Generation) join(ctx context.Context, l *listener, own group) (err erro
 // this port, and so the least that we need, see listener.together.
 func (g *Generation) closedTogether(port int) int {
 	n := 0
-	for _, theirs := range g.welcome.Listeners {
+	for _, theirs := range g.theirListeners() {
 		if at, err := netip.ParseAddrPort(theirs.Address); err == nil && theirs.Together && int(at.Port()) == port {
 			n = max(n, len(theirs.Inodes))
 		}
@@ -221,7 +239,7 @@ func (g *Generation) resolve(ctx context.Context, name, network, address string)
 
 // predecessorPort is the port of its listener of that name, or 0.
 func (g *Generation) predecessorPort(name string) (int, error) {
-	for _, theirs := range g.welcome.Listeners {
+	for _, theirs := range g.theirListeners() {
 		if theirs.Name != name {
 			continue
 		}

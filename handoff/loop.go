@@ -18,6 +18,7 @@ type input struct {
 	event event
 	from  *conversation // of an event that a conversation caused
 	msg   message
+	offer offer // of a hello
 	run   func()
 }
 
@@ -33,6 +34,7 @@ type loopState struct {
 	cancelEmpty  context.CancelFunc
 	left         []leftBehind // connections that were in sockets when they closed
 	upgrade      *upgrade
+	offer        offer // to the successor
 	plan         []Share
 	probation    time.Duration
 	share        int
@@ -167,6 +169,11 @@ func (g *Generation) entered(p phase) {
 		g.loop.planTimer.Reset(g.loop.probation)
 		go g.watchHealth(p)
 		return
+	case phaseLeaving:
+		if u := g.loop.upgrade; u != nil {
+			u.finish(fmt.Errorf("%w before the successor had joined; it goes on alone", ErrStopped))
+			g.loop.upgrade = nil
+		}
 	}
 	g.loop.planTimer.Stop()
 }
@@ -230,6 +237,8 @@ func (g *Generation) fromUpper(in input) {
 		if known := in.msg.Protocols; len(known) > 0 && !slices.Contains(known, protocolVersion) {
 			e.reason = strings.TrimPrefix(e.reason+"; ", "; ") + otherProtocol(known)
 		}
+	case evLeave:
+		g.log.Info("the predecessor was told to stop, and leaves all to us")
 	case evClosed, evRetired:
 		g.scattered(false)
 		g.moved(in.msg.Listeners)
@@ -267,16 +276,20 @@ func (g *Generation) fromLower(in input) {
 	}
 	e := event{kind: kind, reason: in.msg.Reason}
 	if kind == evHello {
-		e.n = g.rounds()
+		e.n, s.offer = g.rounds(), in.offer
 	}
 	g.step(e)
 }
 
 // converse starts a conversation whose messages and end come to the loop.
-// brokenBy is the event for a line that is no message.
+// end is asked for the event for a line that is no message, or for the end.
 func (g *Generation) converse(c *conversation, r *readAhead, end func(error) event) {
 	c.start(r, func(m message) {
-		if !g.put(input{from: c, msg: m}) {
+		in := input{from: c, msg: m}
+		if m.Type == msgHello {
+			in.offer = g.makeOffer()
+		}
+		if !g.put(in) {
 			m.descriptors.close()
 		}
 	}, func(err error) {

@@ -74,7 +74,7 @@ func (m *machine) joining(e event, a *actions) {
 	case evRefused, evHungUp, evStop:
 		m.phase = phaseDraining
 		a.arm(deadlineNone)
-		a.fail(e.reason)
+		a.fail(e)
 		a.do(actUnlock, actSuperseded)
 		return
 	default:
@@ -103,10 +103,12 @@ func (m *machine) dark(e event, a *actions) {
 		m.lead(a)
 	case evWelcome:
 		m.welcomed(e)
+	case evLeave: // no share, no probation: it wants to end
+		m.steps, m.probation = 0, false
 	case evAlone, evUpperEnd:
 		m.upper = peerAbsent
 	case evRefused, evHungUp, evStop, evRollback:
-		m.giveUp(e.reason, a)
+		m.giveUp(e, a)
 	}
 }
 
@@ -129,7 +131,7 @@ func (m *machine) sharing(e event, a *actions) {
 		m.upper = peerAbsent
 		m.lead(a)
 	case evRefused, evHungUp, evStop, evRollback, evSteerFail:
-		m.giveUp(e.reason, a)
+		m.giveUp(e, a)
 	}
 }
 
@@ -172,7 +174,7 @@ func (m *machine) onProbation(e event, a *actions) {
 		a.do(actSteer, actLink)
 		m.settle(a)
 	case evRefused, evHungUp, evStop, evRollback, evSteerFail:
-		m.giveUp(e.reason, a)
+		m.giveUp(e, a)
 	}
 }
 
@@ -191,7 +193,7 @@ func (m *machine) taking(e event, a *actions) {
 		a.do(actSteer) // it may have closed a socket and not said so
 		m.settle(a)
 	case evRefused, evHungUp, evSteerFail:
-		m.giveUp(e.reason, a)
+		m.giveUp(e, a)
 	case evStop:
 		m.stopping = true
 	}
@@ -211,15 +213,15 @@ func (m *machine) settle(a *actions) {
 // do it ourselves rather than ask: our sockets may be emptied only after the
 // program stopped choosing them, and it may have ended the conversation before
 // we steered.
-func (m *machine) giveUp(reason string, a *actions) {
+func (m *machine) giveUp(e event, a *actions) {
 	a.arm(deadlineNone)
 	if m.phase != phaseDark {
 		a.do(actSteerBack, actLinkBack)
 	}
 	if m.upper == peerTalking {
-		a.send(msgGaveUp, reason)
+		a.send(msgGaveUp, e.reason)
 	}
-	a.fail(reason)
+	a.fail(e)
 	m.upper = peerAbsent
 	m.leave(a)
 }
@@ -261,7 +263,7 @@ func (m *machine) leading(e event, a *actions) {
 		m.leave(a)
 	case evRefused, evHungUp:
 		if m.upper != peerAbsent {
-			m.giveUp(e.reason, a)
+			m.giveUp(e, a)
 		}
 	default:
 		m.latePredecessor(e, a)
@@ -359,7 +361,7 @@ func (m *machine) backToLead(reason string, a *actions) {
 	m.regain(a)
 	m.watch(a)
 	a.hostFail(reason)
-	m.phase = phaseLeading
+	m.phase, m.chosen = phaseLeading, false
 	if m.stopping {
 		m.leave(a)
 	}

@@ -118,6 +118,12 @@ var mutants = []mutant{
 		}
 		return actions
 	}, "I"},
+	{"a successor that warms up does not hear that its predecessor leaves", func(m machine, e event, next *machine, actions []action) []action {
+		if m.phase == phaseDark && e.kind == evLeave {
+			*next = m
+		}
+		return actions
+	}, "I5"},
 	{"a stopped predecessor does not tell its successor, and leaves", func(m machine, e event, next *machine, actions []action) []action {
 		if m.phase == phaseHosting && e.kind == evStop {
 			next.phase = phaseLeaving

@@ -160,7 +160,11 @@ func (n *notifier) upgradeFailed(err error) {
 	defer n.mu.Unlock()
 	if n.reloading {
 		n.reloading = false
-		n.sayLocked("READY=1", sdnotify.Status(fmt.Sprintf("upgrade failed: %v; generation %d serves on", err, n.generation)))
+		text := fmt.Sprintf("upgrade failed: %v", err)
+		if !n.draining {
+			text += fmt.Sprintf("; generation %d serves on", n.generation)
+		}
+		n.sayLocked("READY=1", sdnotify.Status(text))
 	}
 }
 

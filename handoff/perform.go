@@ -53,7 +53,7 @@ func (g *Generation) perform(a action) error {
 		g.closeFiles() // what nobody fetched
 		g.log.Info("serving")
 	case actFail:
-		g.fail(failure(a.reason))
+		g.fail(failure(a))
 	case actUnlock:
 		g.unlock()
 		g.settleOnce.Do(func() { close(g.settled) })
@@ -89,8 +89,12 @@ func (g *Generation) perform(a action) error {
 	return nil
 }
 
-func failure(reason string) error {
-	return fmt.Errorf("%w: %s", ErrRefused, reason)
+func failure(a action) error {
+	cause := ErrRefused
+	if a.stop {
+		cause = ErrStopped
+	}
+	return fmt.Errorf("%w: %s", cause, a.reason)
 }
 
 func (g *Generation) duration(d deadline) time.Duration {
@@ -139,8 +143,9 @@ func (g *Generation) tell(a action) {
 	m := message{Type: a.msg, Reason: a.reason}
 	switch a.msg {
 	case msgWelcome:
-		g.offerFiles()
+		g.sendFiles(s.offer.files)
 		m = g.welcomeMessage()
+		s.offer = offer{}
 	case msgClosed, msgRetired:
 		m.Listeners, _ = g.listenerInfos() // an error: nothing is open
 		for _, left := range s.left {

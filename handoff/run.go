@@ -110,7 +110,7 @@ func Run(ctx context.Context, cfg Config, serve func(context.Context, *Generatio
 		case <-whole.Done():
 		}
 	}
-	asked := isClosed(stopped) && (errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled))
+	asked := g.stopAsked.Load() && (errors.Is(err, ErrRefused) || errors.Is(err, ErrStopped) || errors.Is(err, context.Canceled))
 	if err != nil && (asked || errors.Is(context.Cause(ctx), ErrStopped)) {
 		g.log.Warn("stopped as it was asked to", "error", err)
 		return nil

@@ -18,7 +18,7 @@ func (g *Generation) checkBefore(ctx context.Context, network, address string, p
 	if port == 0 {
 		return nil
 	}
-	ours, err := resolveAddr(network, address)
+	ours, err := resolveAddr(ctx, network, address, port)
 	if err != nil {
 		return err
 	}
@@ -41,13 +41,22 @@ func (g *Generation) checkBefore(ctx context.Context, network, address string, p
 	return nil
 }
 
-func resolveAddr(network, address string) (netip.AddrPort, error) {
-	if kind(network) == "udp" {
-		a, err := net.ResolveUDPAddr(network, address)
-		return a.AddrPort(), err
+// resolveAddr is the address that bind will choose. As in package net, a name is
+// rather an IPv4 address where the network allows both.
+func resolveAddr(ctx context.Context, network, address string, port int) (netip.AddrPort, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), err
 	}
-	a, err := net.ResolveTCPAddr(network, address)
-	return a.AddrPort(), err
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(ip, uint16(port)), nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+strings.TrimPrefix(network, kind(network)), host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	i := max(slices.IndexFunc(ips, func(ip netip.Addr) bool { return ip.Unmap().Is4() }), 0)
+	return netip.AddrPortFrom(ips[i], uint16(port)), nil
 }
 
 // overlap reports whether a connection could be meant for both.
@@ -112,14 +121,23 @@ func (g *Generation) known(s reuseport.Socket) bool {
 	return ok && g.silentPredecessor(pid)
 }
 
+// theirListeners are those that the predecessor has told of.
+func (g *Generation) theirListeners() []listenerInfo {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.welcome.Listeners
+}
+
 // knownInode reports whether the predecessor has named the socket.
 func (g *Generation) knownInode(inode uint64) bool {
-	return slices.ContainsFunc(g.welcome.Listeners, func(l listenerInfo) bool { return slices.Contains(l.Inodes, inode) })
+	return slices.ContainsFunc(g.theirListeners(), func(l listenerInfo) bool { return slices.Contains(l.Inodes, inode) })
 }
 
 // silentPredecessor reports whether the process is a predecessor that told us
 // nothing.
 func (g *Generation) silentPredecessor(pid int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	return g.welcome.Type == "" && g.upperPeer.pid != 0 && pid == g.upperPeer.pid
 }
 

@@ -28,9 +28,9 @@ type Progress struct {
 type UpgradeOptions struct {
 	Plan      []Share  `json:"plan,omitempty"`      // replaces the successor's Config.Plan
 	Probation Duration `json:"probation,omitempty"` // replaces its Config.Probation
-	// Progress is called for each step, one call at a time. The takeover waits
-	// for it, so it must return soon, and call no method of the Generation but
-	// Number. nil is not called.
+	// Progress is called for each step, in the goroutine of UpgradeWith. The
+	// takeover does not wait for it, the deadline for the successor to join does.
+	// nil is not called.
 	Progress func(Progress) `json:"-"`
 }
 
@@ -39,7 +39,8 @@ type UpgradeOptions struct {
 // shares and its probation, if it has any. When that fails, the error matches
 // [ErrUpgradeFailed] and says why, and this generation serves on. A successor
 // that is not ready within ReadyTimeout is killed. When ctx ends before, it is
-// refused, and killed too unless it received a share.
+// refused, and killed too unless it receives connections. When Stop is called
+// before it has joined, the error matches [ErrStopped] too, and it goes on alone.
 //
 // Where nothing is started, the error matches [ErrNotLeading] or [ErrBusy].
 func (g *Generation) Upgrade(ctx context.Context) error { return g.UpgradeWith(ctx, nil) }
@@ -52,7 +53,10 @@ func (g *Generation) UpgradeWith(ctx context.Context, o *UpgradeOptions) error {
 	if err := checkPlan(o.Plan); err != nil {
 		return fmt.Errorf("handoff: upgrade: %w", err)
 	}
-	u := &upgrade{plan: o.Plan, probation: time.Duration(o.Probation), done: make(chan struct{}), progress: o.Progress}
+	if o.Probation < 0 {
+		return fmt.Errorf("handoff: upgrade: the probation is negative: %v", o.Probation)
+	}
+	u := newUpgrade(o)
 	g.awaitSettled(ctx)
 	err := ErrNotLeading
 	g.do(func() {
@@ -72,12 +76,14 @@ func (g *Generation) UpgradeWith(ctx context.Context, o *UpgradeOptions) error {
 		}
 	})
 	g.notify.upgrading()
-	if err := g.runUpgrade(ctx, u); err != nil {
+	err = g.runUpgrade(ctx, u)
+	u.deliver()
+	if err != nil {
 		g.notify.upgradeFailed(err)
-		u.report(Progress{Event: "failed", PID: u.pid(), Reason: err.Error()})
+		u.progress(Progress{Event: "failed", PID: u.pid(), Reason: err.Error()})
 		return fmt.Errorf("handoff: %w: %w", ErrUpgradeFailed, err)
 	}
-	u.report(Progress{Event: "done", PID: u.pid()})
+	u.progress(Progress{Event: "done", PID: u.pid()})
 	return nil
 }
 
@@ -99,6 +105,9 @@ func (g *Generation) awaitSettled(ctx context.Context) {
 }
 
 func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
+	if isClosed(u.done) {
+		return u.err // stopped meanwhile
+	}
 	cmd := g.command.new()
 	if err := cmd.Start(); err != nil {
 		g.loop.counters.neverJoined(takeoverDied)
@@ -119,6 +128,8 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 		select {
 		case <-u.done:
 			return u.outcome(ended, cmd)
+		case <-u.reported:
+			u.deliver()
 		case <-exited:
 			// What it had sent comes first: it may have been refused for a reason.
 			g.do(func() {})
@@ -134,17 +145,13 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 			g.loop.counters.neverJoined(takeoverDied)
 			return fmt.Errorf("the successor (pid %d) ended before it was ready: %v; its own log says more", cmd.Process.Pid, cmd.ProcessState)
 		case <-patience.C():
-			if g.hosting(0) || !patience.expired() {
+			if !patience.expired() || !g.killUnlessJoined(u) {
 				continue // the machine's own deadline is in force
 			}
-			u.kill()
 			g.loop.counters.neverJoined(takeoverTimedOut)
 			return fmt.Errorf("the successor (pid %d) did not join within %v", cmd.Process.Pid, g.cfg.ReadyTimeout)
 		case <-ctx.Done():
-			g.post(event{kind: evRollback, reason: "the upgrade was cancelled"})
-			if !g.chosenSuccessor() {
-				u.kill()
-			}
+			g.cancelUpgrade(u)
 			return ctx.Err()
 		case <-g.ended:
 			return ErrStopped
@@ -174,32 +181,59 @@ func (g *Generation) anotherLeads() bool {
 	return slices.ContainsFunc(all, func(st Status) bool { return st.Leader && st.Generation != g.number })
 }
 
-// hosting reports whether a takeover is under way, by that process if pid is
-// not 0.
+// hosting reports whether a takeover by that process is under way.
 func (g *Generation) hosting(pid int) (yes bool) {
-	g.do(func() {
-		s := &g.loop
-		yes = s.m.lower == peerTalking && (pid == 0 || s.lowerPID == pid)
-	})
+	g.do(func() { yes = g.loop.m.lower == peerTalking && g.loop.lowerPID == pid })
 	return yes
 }
 
-func (g *Generation) chosenSuccessor() (yes bool) {
-	g.do(func() { yes = g.loop.m.chosen || g.loop.m.phase > phaseHosting })
-	return yes
+// killUnlessJoined is in the loop, so that the successor cannot join, nor we be
+// told to stop and leave it alone to serve, right before it is killed.
+func (g *Generation) killUnlessJoined(u *upgrade) (killed bool) {
+	g.do(func() {
+		if killed = g.loop.upgrade == u && g.loop.m.phase == phaseLeading; killed {
+			u.kill()
+		}
+	})
+	return killed
+}
+
+// cancelUpgrade refuses the successor, and kills one that received nothing: it
+// may not have joined, and never hear of it.
+func (g *Generation) cancelUpgrade(u *upgrade) {
+	g.do(func() {
+		if g.loop.upgrade != u {
+			return // it is over, and a successor that gave back drains
+		}
+		if received := g.loop.m.chosen || g.loop.m.phase > phaseHosting; !received {
+			u.kill()
+		}
+		g.step(event{kind: evRollback, reason: "the upgrade was cancelled"})
+	})
 }
 
 // upgrade is a successor that we start, from its start until it leads.
 type upgrade struct {
 	plan      []Share
 	probation time.Duration
+	progress  func(Progress)
+	reported  chan struct{} // there is something to deliver
 
-	mu       sync.Mutex
-	progress func(Progress)
-	process  *os.Process
-	err      error
-	done     chan struct{}
-	once     sync.Once
+	mu      sync.Mutex
+	queue   []Progress
+	process *os.Process
+	err     error
+	done    chan struct{}
+	once    sync.Once
+}
+
+func newUpgrade(o *UpgradeOptions) *upgrade {
+	u := &upgrade{plan: o.Plan, probation: time.Duration(o.Probation), progress: o.Progress,
+		reported: make(chan struct{}, 1), done: make(chan struct{})}
+	if u.progress == nil {
+		u.progress = func(Progress) {}
+	}
+	return u
 }
 
 func (u *upgrade) started(p *os.Process) {
@@ -217,10 +251,24 @@ func (u *upgrade) pid() int {
 	return u.process.Pid
 }
 
+// report queues a step, since the loop must not wait for who hears of it.
 func (u *upgrade) report(p Progress) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.progress != nil {
+	u.queue = append(u.queue, p)
+	u.mu.Unlock()
+	select {
+	case u.reported <- struct{}{}:
+	default:
+	}
+}
+
+// deliver tells what is queued.
+func (u *upgrade) deliver() {
+	u.mu.Lock()
+	queue := u.queue
+	u.queue = nil
+	u.mu.Unlock()
+	for _, p := range queue {
 		u.progress(p)
 	}
 }

@@ -265,6 +265,7 @@ func TestControlRefusesNonsense(t *testing.T) {
 		want       int
 	}{
 		{"upgrade", `{"plan":[{"share":20000}]}`, http.StatusConflict},
+		{"upgrade", `{"probation":"-1s"}`, http.StatusConflict},
 		{"upgrade", `not JSON`, http.StatusBadRequest},
 		{"upgrade", `{"plan":"` + strings.Repeat("x", 1<<17) + `"}`, http.StatusBadRequest},
 		{"share", `{"share":-1}`, http.StatusBadRequest},

@@ -84,6 +84,7 @@ type action struct {
 	arm    deadline
 	msg    messageType
 	n      int
+	stop   bool // actFail: we were told to stop
 	reason string
 }
 
@@ -162,7 +163,9 @@ func (a *actions) tell(t messageType, reason string) {
 }
 func (a *actions) arm(d deadline)     { *a = append(*a, action{kind: actArm, arm: d}) }
 func (a *actions) host(t messageType) { *a = append(*a, action{kind: actHost, msg: t}) }
-func (a *actions) fail(reason string) { *a = append(*a, action{kind: actFail, reason: reason}) }
+func (a *actions) fail(e event) {
+	*a = append(*a, action{kind: actFail, stop: e.kind == evStop, reason: e.reason})
+}
 func (a *actions) hostFail(reason string) {
 	*a = append(*a, action{kind: actHostFailed, reason: reason})
 }
