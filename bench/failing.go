@@ -29,12 +29,12 @@ func failOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Durati
 		return 0, nil, err
 	}
 	stays := f.stays(ctx, old)
+	endCtx, cancel := f.scenario.bound(ctx)
+	defer cancel()
 	select {
 	case <-failed.done(): // whether it was ours to wait for or its parent did
-	case <-time.After(restartTimeout):
-		return 0, nil, fmt.Errorf("the process that failed (pid %d) is still there: %w", failed.pid, errRestartTimeout)
-	case <-ctx.Done():
-		return 0, nil, context.Cause(ctx)
+	case <-endCtx.Done():
+		return 0, nil, fmt.Errorf("the process that failed (pid %d) is still there: %w", failed.pid, context.Cause(endCtx))
 	}
 	if err := os.Remove(told); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, nil, err
@@ -42,7 +42,7 @@ func failOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Durati
 	if stays {
 		return time.Since(began), old, nil
 	}
-	startCtx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	startCtx, cancel := f.scenario.bound(ctx)
 	defer cancel()
 	next, err := f.start(startCtx)
 	if err != nil {
@@ -92,7 +92,7 @@ func (f *fleet) stays(ctx context.Context, old *process) bool {
 
 // fail restarts with a process that fails, and returns it when it is dead.
 func (f *fleet) fail(ctx context.Context, old *process) (*process, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	ctx, cancel := f.scenario.bound(ctx)
 	defer cancel()
 	if f.scenario.failing == hangs {
 		return f.failHanging(ctx, old)

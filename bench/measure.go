@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,11 +9,15 @@ import (
 )
 
 // restartTimeout bounds one restart: the successor ready, its first answer,
-// and the end of the old process. Longer than the methods' own deadlines, so
-// that a method that gives up can say why.
+// and the end of the old process; and the end of the last. Longer than the
+// methods' own deadlines, so that a method that gives up can say why.
 const restartTimeout = 30 * time.Second
 
-var errRestartTimeout = fmt.Errorf("gave up after %s", restartTimeout)
+// bound bounds one step of the driver.
+func (s *scenario) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := cmp.Or(s.patience, restartTimeout)
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("gave up after %s", d))
+}
 
 // measure runs one method in one scenario, once. What goes wrong with the
 // method is in the measurement; the error is for ctx and for what is wrong
@@ -52,7 +57,7 @@ func measure(ctx context.Context, o *Options, m *method, s *scenario) (*Measurem
 
 // exercise starts the service, loads it, restarts it and stops it.
 func (res *Measurement) exercise(ctx context.Context, o *Options, f *fleet, s *scenario) error {
-	startCtx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	startCtx, cancel := s.bound(ctx)
 	defer cancel()
 	leader, err := f.start(startCtx)
 	if err != nil {
@@ -75,7 +80,7 @@ func (res *Measurement) exercise(ctx context.Context, o *Options, f *fleet, s *s
 	if err != nil {
 		return err
 	}
-	stopCtx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	stopCtx, cancel := s.bound(ctx)
 	defer cancel()
 	return f.stop(stopCtx, leader)
 }
@@ -112,14 +117,14 @@ func (res *Measurement) restarts(ctx context.Context, o *Options, f *fleet, l *l
 }
 
 func restartOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Duration, *process, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, restartTimeout, errRestartTimeout)
+	ctx, cancel := f.scenario.bound(ctx)
 	defer cancel()
 	began := time.Now()
 	next, err := f.method.restart(ctx, f, old)
 	if err != nil {
 		return 0, nil, err
 	}
-	answered, err := l.answered(ctx, next.generation)
+	answered, err := f.answered(ctx, l, next.generation)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -127,6 +132,16 @@ func restartOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Dur
 		return 0, nil, err
 	}
 	return answered.Sub(began), next, nil
+}
+
+// answered waits for the first answer of a generation: to the load or, where
+// its clients hold the connections that they have, to one more client.
+func (f *fleet) answered(ctx context.Context, l *load, generation int) (time.Time, error) {
+	if f.scenario.path == upgradePath {
+		err := f.answering(ctx, generation)
+		return time.Now(), err
+	}
+	return l.answered(ctx, generation)
 }
 
 func (res *Measurement) addError(err error) {

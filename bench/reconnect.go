@@ -62,8 +62,8 @@ func (c *reconnectClient) hold(ctx context.Context) {
 	if c.conn == nil {
 		return
 	}
-	if c.conn.SetDeadline(time.Time{}) == nil {
-		stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+	if conn := c.conn; conn.SetDeadline(time.Time{}) == nil {
+		stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 		_, _ = io.Copy(io.Discard, c.reader) // how it ends is the server's choice
 		stop()
 	}

@@ -143,7 +143,7 @@ func (b *batch) measure(ctx context.Context, c *cell) error {
 		return err
 	}
 	res := b.report.result(c.method.name, c.scenario.name)
-	res.Rate = o.Rate
+	res.Rate, res.Peer = o.Rate, c.method.command != nil
 	res.add(m)
 	return res.clientError()
 }

@@ -50,6 +50,9 @@ func TestFailuresAreErrors(t *testing.T) {
 			if (&Report{Results: []*Result{res}}).Err() == nil {
 				t.Error("Report.Err is nil")
 			}
+			if res.Peer = true; (&Report{Results: []*Result{res}}).Err() != nil {
+				t.Error("Report.Err is not nil, of a peer")
+			}
 		})
 	}
 }

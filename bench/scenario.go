@@ -28,6 +28,8 @@ type scenario struct {
 	path        string
 	failing     failing
 
+	patience time.Duration // of the driver, if not restartTimeout
+
 	// prepare, if set, sets up a network namespace for driver and servers.
 	prepare func() error
 	// wire says that clients reach the servers over a wire with a delay.
@@ -102,7 +104,7 @@ func scenarios() []*scenario {
 			shows:   "whether the old process is still there to serve (dial/refused)",
 		},
 		{
-			name: "never-ready", client: newShortClient, failing: hangs, restarts: 1,
+			name: "never-ready", client: newShortClient, failing: hangs, restarts: 1, patience: 10 * time.Second,
 			summary: "short, while a new process hangs and is killed half a second later",
 			shows:   "whether the old process waits for the new one before it goes (dial/refused, silence)",
 		},
@@ -117,12 +119,12 @@ func scenarios() []*scenario {
 			shows:   "what becomes of an accept queue near its limit at the switch (first-byte/reset)",
 		},
 		{
-			name: "streams", client: newShortClient, path: streamPath, restarts: 2,
+			name: "streams", client: newShortClient, path: streamPath, restarts: 1,
 			summary: "answers that take half a second each, a line every 20 ms",
 			shows:   "long answers cut in the middle (response/eof, response/reset)",
 		},
 		{
-			name: "reconnect", client: newReconnectClient, path: upgradePath, restarts: 1, conns: 1000,
+			name: "reconnect", client: newReconnectClient, path: upgradePath, restarts: 1, conns: 1000, patience: 10 * time.Second,
 			summary: "1000 upgraded connections, whose clients come back as soon as one ends",
 			shows:   "whether the clients of long-lived connections come back all at once",
 		},

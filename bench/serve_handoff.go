@@ -37,7 +37,7 @@ func serveHandoff(strategy reuseport.Strategy) func(context.Context, *service) e
 		if strategy == reuseport.Migrate || strategy == reuseport.None {
 			// Without steering a busy queue is never empty, and a restart would
 			// last as long as this.
-			cfg.RetireTimeout = time.Second
+			cfg.RetireTimeout = 300 * time.Millisecond
 		}
 		if s.network() == "unix" {
 			cfg.Strategy = "" // paths know one only
