@@ -1,15 +1,10 @@
 package drain_test
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net/netip"
 	"os"
 	"runtime"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -19,108 +14,29 @@ import (
 )
 
 const (
-	// perAddress is how many connections one client address may have to one of
-	// ours: the kernel offers 28,000 ports for it by default.
-	perAddress = 20_000
-	spare      = 500 // descriptors beside the connections
+	perTable  = 20_000 // connections; each table of a server listens at its own address
+	spare     = 500    // descriptors beside the connections
+	mostApart = 64     // tables, each with a thread
 )
 
-// crowdOf has n idle keep-alive connections to a server of its own.
-type crowdOf struct {
-	server *child
-	fds    []int
+// room is how connections fit into the limits of the machine.
+type room struct {
+	apart bool // not all into one table of descriptors
+	each  int  // so many into one table, or to one address
 }
 
-func connectMany(t *testing.T, kind string, n int) *crowdOf {
-	t.Helper()
-	args := []string{kind}
-	for i := range (n + perAddress - 1) / perAddress {
-		args = append(args, fmt.Sprintf("127.0.0.%d", i+1))
+func (r room) tables(n int) int { return (n + r.each - 1) / r.each }
+
+func (r room) String() string {
+	if r.apart {
+		return "apart"
 	}
-	c := &crowdOf{server: start(t, "server", args...), fds: make([]int, n)}
-	t.Cleanup(c.close)
-	addrs := c.reply(t).Addrs
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
-				fd, err := converse(addrs[i%len(addrs)])
-				if err != nil {
-					t.Errorf("connection %d: %v", i, err)
-					return
-				}
-				c.fds[i] = fd
-			}
-		})
-	}
-	wg.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
-	return c
+	return "together"
 }
 
-// converse connects without Go's poller, which would want memory and time for
-// each connection, and has one request answered.
-func converse(addr string) (fd int, err error) {
-	a := netip.MustParseAddrPort(addr)
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}); err != nil {
-		return -1, os.NewSyscallError("connect", err)
-	}
-	if _, err := unix.Write(fd, []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
-		return -1, os.NewSyscallError("write", err)
-	}
-	b := make([]byte, 512)
-	n, err := unix.Read(fd, b)
-	if err != nil {
-		return -1, os.NewSyscallError("read", err)
-	}
-	if !strings.HasPrefix(string(b[:n]), "HTTP/1.1 200 ") {
-		return -1, fmt.Errorf("answer %q", b[:n])
-	}
-	return fd, nil
-}
-
-func (c *crowdOf) close() {
-	for _, fd := range c.fds {
-		if fd > 0 {
-			unix.Close(fd)
-		}
-	}
-	c.fds = nil
-}
-
-func (c *crowdOf) ask(t *testing.T, command string) serverReply {
-	t.Helper()
-	io.WriteString(c.server.in, command+"\n")
-	return c.reply(t)
-}
-
-func (c *crowdOf) reply(t *testing.T) (reply serverReply) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(c.server.line(t)), &reply); err != nil {
-		t.Fatal(err)
-	}
-	return reply
-}
-
-// ended counts the connections that the server has closed in good order.
-func (c *crowdOf) ended() (n int) {
-	for _, fd := range c.fds {
-		if k, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_DONTWAIT); k == 0 && err == nil {
-			n++
-		}
-	}
-	return n
-}
-
-// allow raises the limit of descriptors, of this process and its children.
-func allow(t *testing.T, n int) {
+// roomFor raises the limit of descriptors, of this process and its children, or
+// says what is to be done where that is not allowed.
+func roomFor(t *testing.T, n int) room {
 	t.Helper()
 	need := uint64(n + spare)
 	var was syscall.Rlimit
@@ -128,43 +44,59 @@ func allow(t *testing.T, n int) {
 		t.Fatal(os.NewSyscallError("getrlimit", err))
 	}
 	if was.Cur >= need {
-		return
+		return room{each: perTable}
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: need, Max: max(was.Max, need)}); err != nil {
-		t.Skipf("%d connections need %d descriptors, the limit is %d: %v", n, need, was.Max, os.NewSyscallError("setrlimit", err))
+	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: need, Max: max(was.Max, need)})
+	if err == nil {
+		t.Cleanup(func() { syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was) })
+		return room{each: perTable}
 	}
-	t.Cleanup(func() { syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was) })
+	r := room{apart: true, each: min(perTable, int(was.Cur)-spare)}
+	if r.each <= 0 || r.tables(n) > mostApart {
+		t.Skipf("%d connections need %d descriptors, the limit is %d: %v", n, need, was.Cur, os.NewSyscallError("setrlimit", err))
+	}
+	probe, err := newTable(true)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+		t.Skipf("%d connections need tables of descriptors apart: %v", n, err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe.end()
+	return r
 }
 
-// TestManyConnections is with idle connections of an http.Server, as many as
-// the limits of the machine let be.
+// TestManyConnections is with idle connections of an http.Server, also with more
+// than the process may have descriptors: see table.
 func TestManyConnections(t *testing.T) {
 	sizes := []int{15_000, many}
 	if testing.Short() || raceEnabled {
 		sizes = []int{manyShort}
 	}
 	for _, n := range sizes {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			allow(t, n)
-			manyConnections(t, n)
-		})
+		t.Run(fmt.Sprint(n), func(t *testing.T) { manyConnections(t, n, roomFor(t, n)) })
 	}
 }
 
-func manyConnections(t *testing.T, n int) {
-	bare := connectMany(t, "bare", n)
+func manyConnections(t *testing.T, n int, r room) {
+	bare := connectMany(t, "bare", n, r)
 	without := bare.ask(t, "memory")
 	bare.close()
 
-	c := connectMany(t, "drain", n)
+	c := connectMany(t, "drain", n, r)
 	with := c.ask(t, "memory")
 	snap := c.ask(t, "snapshot")
 	forced := c.ask(t, "force")
-	t.Logf("%d connections: %.1f MB beyond the bare server's %.1f MB (of the system %.1f beyond %.1f), "+
-		"a snapshot in %v, all closed by force in %v, of the processors %v", n, float64(with.Memory-without.Memory)/1e6,
-		float64(without.Memory)/1e6, float64(with.Sys-without.Sys)/1e6, float64(without.Sys)/1e6, snap.Took, forced.Took, forced.CPU)
-	if with.Memory-without.Memory > mostMemory {
-		t.Errorf("drain uses %d bytes, want at most %d", with.Memory-without.Memory, mostMemory)
+	objects := with.Objects - without.Objects
+	used := objects + with.Stacks - without.Stacks
+	mb := func(bytes int64) float64 { return float64(bytes) / 1e6 }
+	t.Logf("%d connections, %s: %.1f MB of objects beyond the bare server's %.1f MB "+
+		"(with stacks %+.1f beyond %.1f, all in use %+.1f, of the system %+.1f)",
+		n, r, mb(objects), mb(without.Objects), mb(used), mb(without.Objects+without.Stacks),
+		mb(with.InUse-without.InUse), mb(with.Sys-without.Sys))
+	t.Logf("a snapshot in %v, all closed by force in %v, of the processors %v", snap.Took, forced.Took, forced.CPU)
+	if objects < int64(n)*100 || used > mostMemory {
+		t.Errorf("drain uses %d bytes, %d of them objects; want at most %d and no less than there is", used, objects, mostMemory)
 	}
 	if snap.Open != (drain.States{Idle: n}) || snap.Took > mostForSnap {
 		t.Errorf("a snapshot takes %v, want %v: %+v", snap.Took, mostForSnap, snap.Open)
@@ -176,11 +108,11 @@ func manyConnections(t *testing.T, n int) {
 	}
 	c.close()
 
-	c = connectMany(t, "drain", n)
-	r := c.ask(t, "drain").Report
-	t.Logf("drained in %.2f s", r.Seconds)
-	if r.Err() != nil || r.Closed != (drain.Outcomes{Idle: uint64(n)}) || r.Seconds < 1.9*manyGrace.Seconds() {
-		t.Errorf("report %+v", r)
+	c = connectMany(t, "drain", n, r)
+	report := c.ask(t, "drain").Report
+	t.Logf("drained in %.2f s", report.Seconds)
+	if report.Err() != nil || report.Closed != (drain.Outcomes{Idle: uint64(n)}) || report.Seconds < 1.9*manyGrace.Seconds() {
+		t.Errorf("report %+v", report)
 	}
 	if ended := c.ended(); ended != n {
 		t.Errorf("%d of %d clients saw the end", ended, n)
