@@ -27,6 +27,9 @@ func List(ctx context.Context, w io.Writer, o *Options) error {
 		}
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", m.name, m.summary, state)
 	}
+	for _, p := range absent(o.Peers) {
+		fmt.Fprintf(t, "  %s\t%s\tnot here: %s\n", p.name, p.library, howToBuildPeers)
+	}
 	fmt.Fprint(t, "\t\t\nscenarios:\t\t\n")
 	for _, s := range scenarios() {
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", s.name, s.summary, s.shows)

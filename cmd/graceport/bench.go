@@ -40,6 +40,7 @@ serves beside it (fd-inherit); INT, QUIT and TERM end it within 5 s.
 Examples:
   graceport bench
   graceport bench -full -o report
+  go build -o peers ./bench/peers/... && graceport bench -full -peers peers
   graceport bench -target "nginx -g 'daemon off;'" -restart 'nginx -s reload' -addr 127.0.0.1:80
   graceport bench -methods fd-inherit,handoff -restarts 50 -repetitions 3
   graceport bench -methods handoff -scenarios short -rate 2000
@@ -72,6 +73,11 @@ func (f *benchFlags) define(fs *flag.FlagSet) {
 	fs.Func("peer", "also measure a server of others, as `NAME=COMMAND`; may be given again", func(s string) error {
 		p, err := bench.ParsePeer(s)
 		f.Peers = append(f.Peers, p)
+		return err
+	})
+	fs.Func("peers", "also measure every executable in `directory`, such as those of bench/peers", func(dir string) error {
+		peers, err := bench.PeersIn(dir)
+		f.Peers = append(f.Peers, peers...)
 		return err
 	})
 	fs.IntVar(&f.Restarts, "restarts", bench.DefaultRestarts, "restarts per method, scenario and repetition")
