@@ -50,7 +50,7 @@ func ReadReport(r io.Reader) (*Report, error) {
 // great a difference once in a thousand pairs of equal services, and no
 // repetition of one report comes near those of the other: losses come in
 // clusters, for which the test alone is too sharp. Times have changed if they
-// are half as much again, and the ranges of the repetitions are further apart
+// are twice as long, and the ranges of the repetitions are further apart
 // than either is wide, which takes three repetitions in both. A first loss where
 // handoff is to lose nothing is always a change.
 func Compare(before, after *Report) *Comparison {
@@ -162,15 +162,15 @@ func (res *Result) ranged(figure func(*Measurement) float64) string {
 	return fmt.Sprintf("%s (%s-%s)", short(median), short(low), short(high))
 }
 
-// apart reports whether a figure is half as much again in one as in the other,
-// and the gap between the ranges of the repetitions wider than either.
+// apart reports whether a figure is twice as much in one as in the other, and
+// the gap between the ranges of the repetitions wider than either.
 func apart(a, b *Result, figure func(*Measurement) float64) bool {
 	aMedian, aLow, aHigh := a.spread(figure)
 	bMedian, bLow, bHigh := b.spread(figure)
 	if aMedian > bMedian {
 		aMedian, aLow, aHigh, bMedian, bLow, bHigh = bMedian, bLow, bHigh, aMedian, aLow, aHigh
 	}
-	return bMedian >= 1.5*aMedian && bLow-aHigh > max(aHigh-aLow, bHigh-bLow)
+	return bMedian >= 2*aMedian && bLow-aHigh > max(aHigh-aLow, bHigh-bLow)
 }
 
 // rareSplit is the probability that equal services, which lose n = a + b in

@@ -32,7 +32,7 @@ func TestCompare(t *testing.T) {
 		{"one where none may be", reportOf("handoff", [3]int{}, calm), reportOf("handoff", [3]int{0, 1, 0}, calm), 1, 1},
 		{"one where some may be", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{0, 1, 0}, calm), 0, 0},
 		{"slower", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{}, [3]float64{30, 31, 33}), 1, 1},
-		{"slower, by less than half", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{}, [3]float64{16, 16, 16}), 0, 0},
+		{"slower, by less than twice", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{}, [3]float64{16, 16, 16}), 0, 0},
 		{"slower once", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{}, [3]float64{10, 12, 90}), 0, 0},
 		{"faster", reportOf("x", [3]int{}, [3]float64{30, 31, 33}), reportOf("x", [3]int{}, calm), 1, 0},
 	} {

@@ -104,7 +104,7 @@ func scenarios() []*scenario {
 			shows:   "whether the old process is still there to serve (dial/refused)",
 		},
 		{
-			name: "never-ready", client: newShortClient, failing: hangs, restarts: 1, patience: 10 * time.Second,
+			name: "never-ready", client: newShortClient, failing: hangs, restarts: 1, patience: 6 * time.Second,
 			summary: "short, while a new process hangs and is killed half a second later",
 			shows:   "whether the old process waits for the new one before it goes (dial/refused, silence)",
 		},
@@ -124,7 +124,7 @@ func scenarios() []*scenario {
 			shows:   "long answers cut in the middle (response/eof, response/reset)",
 		},
 		{
-			name: "reconnect", client: newReconnectClient, path: upgradePath, restarts: 1, conns: 1000, patience: 10 * time.Second,
+			name: "reconnect", client: newReconnectClient, path: upgradePath, restarts: 1, conns: 1000, patience: 6 * time.Second,
 			summary: "1000 upgraded connections, whose clients come back as soon as one ends",
 			shows:   "whether the clients of long-lived connections come back all at once",
 		},
