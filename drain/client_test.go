@@ -127,6 +127,12 @@ func (s *service) begin(t testing.TB) <-chan *drain.Report {
 	return reports
 }
 
+// toldToLeave waits until a few connections have all had their turn.
+func (s *service) toldToLeave() {
+	const turns = 20 * time.Millisecond
+	wait(func() bool { return time.Since(s.Snapshot().Started) > turns })
+}
+
 // echo answers with the path.
 func echo(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, r.URL.Path)

@@ -27,8 +27,8 @@ type conn struct {
 	method, target string        // of the last request
 
 	closed atomic.Bool
-	heard  atomic.Bool // bytes were read since this was last cleared
-	http2  atomic.Bool
+	heard  atomic.Bool   // bytes were read since this was last cleared
+	traits atomic.Uint32 // of its protocol, see trait
 
 	// While retiring, the next Read that finds nothing reports io.EOF, so
 	// that whoever serves the connection closes it. See retire.
@@ -44,6 +44,17 @@ type conn struct {
 
 var _ net.Conn = (*conn)(nil)
 
+// A trait is never lost again.
+type trait uint32
+
+const (
+	http2 trait = 1 << iota
+	long        // a handler has asked for Context: its responses last until draining
+)
+
+func (c *conn) mark(t trait)    { c.traits.Or(uint32(t)) }
+func (c *conn) is(t trait) bool { return c.traits.Load()&uint32(t) != 0 }
+
 // http2Preface begins every HTTP/2 connection (RFC 9113, section 3.4) and no
 // HTTP/1 request.
 var http2Preface = []byte("PRI * HTTP/2.0")
@@ -53,7 +64,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		n, err := c.Conn.Read(p)
 		if n > 0 && !c.heard.Load() {
 			if bytes.HasPrefix(p[:n], http2Preface) {
-				c.http2.Store(true)
+				c.mark(http2)
 			}
 			c.heard.Store(true)
 		}

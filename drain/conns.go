@@ -52,8 +52,9 @@ type Conns struct {
 	begun context.Context // ends when draining begins
 	begin context.CancelCauseFunc
 
-	lame  atomic.Bool   // begun has ended
-	turns atomic.Uint64 // given by Turn
+	lame    atomic.Bool   // begun has ended
+	leaving time.Duration // set before lame, like started: see leaves
+	turns   atomic.Uint64 // given by Turn
 
 	wake   chan struct{} // the last connection or a hook is gone
 	hurry  chan struct{} // closed: the deadline is now
@@ -117,11 +118,11 @@ func (c *Conns) draining() bool { return c.lame.Load() }
 // after setting srv's other fields; serve from a listener of c, since others'
 // connections are left to Shutdown. It chains Handler, ConnState, ConnContext and
 // BaseContext: the states of connections are followed, responses carry
-// Connection: close while draining, and request contexts know c, for [Context]. If
-// TLSNextProto is nil, it is set to net/http's own HTTP/2, so that Drain can say
-// GOAWAY. Drain ends by shutting srv down, so Serve returns
-// http.ErrServerClosed. Several servers may be given; one that is given again is
-// ignored.
+// Connection: close while draining, each connection's from its turn on, and
+// request contexts know c, for [Context]. If TLSNextProto is nil, it is set to
+// net/http's own HTTP/2, so that Drain can say GOAWAY. Drain ends by shutting srv
+// down, so Serve returns http.ErrServerClosed. Several servers may be given; one
+// that is given again is ignored.
 func (c *Conns) Server(srv *http.Server) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -26,6 +26,9 @@ func Context(ctx context.Context) (_ context.Context, cancel context.CancelFunc)
 	if !ok {
 		return ctx, func() { cause(nil) }
 	}
+	if tc, ok := ctx.Value(connKey{}).(*conn); ok {
+		tc.mark(long)
+	}
 	stop := context.AfterFunc(c.begun, func() { cause(context.Cause(c.begun)) })
 	return ctx, func() { stop(); cause(nil) }
 }

@@ -67,6 +67,7 @@ func (c *Conns) run(ctx context.Context) {
 	nothing := c.open == 0 && len(c.hooks) == 0
 	accepted, closed := c.totals()
 	why := &Draining{Reason: c.reason, Deadline: c.deadline}
+	c.leaving = c.leaveWindow(c.open)
 	c.lame.Store(true)
 	c.begin(why)
 	c.hookCtx = ctx

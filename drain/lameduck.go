@@ -3,14 +3,17 @@ package drain
 import (
 	"bufio"
 	"io"
+	"math/bits"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // lameDuck makes the responses of its handler carry Connection: close while
-// draining, also those whose request came before. net/http then closes an
-// HTTP/1 connection after the response, and sends GOAWAY on an HTTP/2 one.
+// draining, from the connection's turn on, also those whose request came before.
+// net/http then closes an HTTP/1 connection after the response, and sends GOAWAY
+// on an HTTP/2 one.
 type lameDuck struct {
 	handler http.Handler
 	conns   *Conns
@@ -38,20 +41,50 @@ type (
 )
 
 func (l *lameDuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if tc, ok := r.Context().Value(connKey{}).(*conn); ok && tc.from.conns == l.conns {
+	tc, ok := r.Context().Value(connKey{}).(*conn)
+	if ok && tc.from.conns == l.conns {
 		tc.asks(r)
+	} else {
+		tc = nil
 	}
 	switch t := w.(type) {
 	case common1:
-		w = &response1{response[common1]{t, l.conns}}
+		w = &response1{response[common1]{t, l.conns, tc}}
 	case common2:
-		w = &response2{response[common2]{t, l.conns}}
+		w = &response2{response[common2]{t, l.conns, tc}}
 	}
 	l.handler.ServeHTTP(w, r)
 	// A handler that wrote nothing has sent no header yet.
-	if l.conns.draining() {
+	if l.conns.leaves(tc) {
 		sayClose(w.Header())
 	}
+}
+
+// leaveEvery is what a successor is given for each client that comes back from
+// a keep-alive connection: about as long as a TLS handshake takes one processor.
+const leaveEvery = 2 * time.Millisecond
+
+// leaveWindow is how long after the start of a drain that has n connections the
+// last of them is told to leave by its response.
+func (c *Conns) leaveWindow(n int) time.Duration {
+	return max(0, min(time.Duration(n-1)*leaveEvery, c.grace, c.deadline.Sub(c.started)/2))
+}
+
+// leaves reports whether a response that is sent now on tc is its last. Clients
+// that were all told at once would open their next connections at once. One that
+// is not tracked has no turn to wait for, nor has HTTP/2, whose clients hear of
+// GOAWAY first, nor a long poll, which would be asked again for nothing.
+func (c *Conns) leaves(tc *conn) bool {
+	switch {
+	case !c.draining():
+		return false
+	case tc == nil || tc.is(http2|long):
+		return true
+	}
+	// A fraction of the window for each, as even as a hash (Knuth, The Art of
+	// Computer Programming, section 6.4: multiplication by the golden ratio).
+	turn, _ := bits.Mul64(uint64(c.leaving), uint64(tc.accepted)*0x9E3779B97F4A7C15)
+	return time.Since(c.started) >= time.Duration(turn)
 }
 
 // sayClose spares "Connection: upgrade", which belongs to a 101 response.
@@ -65,10 +98,11 @@ func sayClose(h http.Header) {
 type response[W common] struct {
 	w     W
 	conns *Conns
+	conn  *conn // nil if it is not tracked
 }
 
 func (w *response[W]) closing() {
-	if w.conns.draining() {
+	if w.conns.leaves(w.conn) {
 		sayClose(w.w.Header())
 	}
 }

@@ -88,6 +88,7 @@ func TestChunkedUpload(t *testing.T) {
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
 	<-arrived
 	reports := s.begin(t)
+	s.toldToLeave()
 	io.WriteString(c, "3\r\ntwo\r\n")
 	idle.send("POST", "/") // something else happens meanwhile
 	<-arrived

@@ -61,8 +61,8 @@ func (c *Conns) connState(nc net.Conn, st http.ConnState) {
 	}
 	// Active follows the handshake, so asking for its result does not block.
 	if t, ok := nc.(*tls.Conn); ok && st == http.StateActive {
-		if _, was := c.unstamp(tc.state.Load()); was == stateNew {
-			tc.http2.Store(t.ConnectionState().NegotiatedProtocol == "h2")
+		if _, was := c.unstamp(tc.state.Load()); was == stateNew && t.ConnectionState().NegotiatedProtocol == "h2" {
+			tc.mark(http2)
 		}
 	}
 	c.changed(tc, st)

@@ -70,7 +70,7 @@ func (s *sweeper) look(now time.Time) {
 			if quiet >= c.grace || quiet >= settle && !tc.from.http.Load() {
 				s.longLived(tc, st, now)
 			}
-		case tc.http2.Load():
+		case tc.is(http2):
 			// GOAWAY ends it, if not now then with Shutdown.
 		default:
 			s.waiting = true
