@@ -63,7 +63,8 @@ func (c successorCommand) new() *exec.Cmd {
 	cmd.Args = c.args
 	cmd.Dir = c.dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, envWatchdogPID+"=") // ours, see watchdogInterval
+		// Ours: see watchdogInterval and startYielding.
+		return strings.HasPrefix(v, envWatchdogPID+"=") || strings.HasPrefix(v, envYield+"=")
 	})
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd

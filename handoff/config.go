@@ -91,6 +91,17 @@ type Config struct {
 	// and error are ours.
 	Command []string
 
+	// Yield is how long a successor that Upgrade starts runs only when no other
+	// process wants the processor (SCHED_IDLE, sched(7)): until it calls Ready, is
+	// told that we died, or this has passed, so that a machine without an idle
+	// moment delays it by as much. So its start and warm-up do not slow those that
+	// serve. Processes that it starts meanwhile yield as long.
+	//
+	// It takes CAP_SYS_NICE or a RLIMIT_NICE of 20 (in a unit: LimitNICE=20), or the
+	// kernel would not let it end; without, or if we are not under SCHED_OTHER
+	// ourselves, the successor is started as usual. 0 means as usual.
+	Yield time.Duration
+
 	// Notify is told how this generation is, as systemd wants to know it of a
 	// unit with Type=notify; see Run, which sets it from the environment. nil
 	// tells nobody.
@@ -119,6 +130,7 @@ func (c *Config) setDefaults() error {
 		{&c.ReadyTimeout, "ReadyTimeout", time.Minute},
 		{&c.RetireTimeout, "RetireTimeout", 10 * time.Second},
 		{&c.Probation, "Probation", 0},
+		{&c.Yield, "Yield", 0},
 	} {
 		if *d.field < 0 {
 			return fmt.Errorf("handoff: Config.%s is negative: %v", d.name, *d.field)

@@ -146,6 +146,7 @@ func (g *Generation) State() map[string][]byte {
 // have begun to take over, an end of ctx changes nothing. What ends a takeover
 // later, such as a rollback, closes Superseded, and Err says why.
 func (g *Generation) Ready(ctx context.Context) error {
+	g.rouseSelf()
 	g.mu.Lock()
 	g.ready = true
 	g.mu.Unlock()

@@ -215,6 +215,7 @@ func (g *Generation) fromUpper(in input) {
 			g.mu.Lock() // the application may still be listening
 			g.scattered(true)
 			g.mu.Unlock()
+			g.rouseSelf() // for nobody serves until we do
 		}
 		g.step(in.event)
 		return

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -31,7 +32,7 @@ type serviceConfig struct {
 	Sockets   map[int]int
 	Strategy  reuseport.Strategy
 	Command   []string
-	Behaviour map[int]string // exit, hang before joining, unready, deaf, unwell once that file is in Dir
+	Behaviour map[int]string // exit, hang before joining, unready, deaf, helped, unwell once that file is in Dir
 	// At does something, kill or stop, at a step of a generation.
 	At      map[int]string // generation: step
 	Do      string
@@ -43,6 +44,7 @@ type serviceConfig struct {
 	Idle    time.Duration
 	Plan    []handoff.Share
 	Probate time.Duration
+	Yield   time.Duration
 	// MaxDraining is Config.MaxDraining.
 	MaxDraining int
 }
@@ -92,7 +94,7 @@ func runService(config string) error {
 	cfg := handoff.Config{
 		Dir: c.Dir, Strategy: c.Strategy, Command: c.Command, Logger: log,
 		StepTimeout: c.Step, ReadyTimeout: c.Ready, RetireTimeout: c.Retire,
-		Plan: c.Plan, Probation: c.Probate, MaxDraining: c.MaxDraining,
+		Plan: c.Plan, Probation: c.Probate, Yield: c.Yield, MaxDraining: c.MaxDraining,
 		Connections: func() any { return serviceConnections{conns.Snapshot(), runtime.NumGoroutine()} },
 	}
 	if behaviour == "unwell" {
@@ -138,6 +140,16 @@ func runService(config string) error {
 			if behaviour != "deaf" { // one that never accepts
 				go srv.Serve(conns.Listener(ln))
 			}
+		}
+		if behaviour == "helped" {
+			helper := exec.Command("cat")
+			if _, err := helper.StdinPipe(); err != nil { // it ends when we do
+				return err
+			}
+			if err := helper.Start(); err != nil {
+				return err
+			}
+			fmt.Printf("helper %d\n", helper.Process.Pid)
 		}
 		if behaviour == "unready" {
 			<-ctx.Done()

@@ -107,7 +107,8 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 		return u.err // stopped meanwhile
 	}
 	cmd := g.command.new()
-	if err := cmd.Start(); err != nil {
+	yield, err := g.startSuccessor(cmd)
+	if err != nil {
 		g.loop.counters.neverJoined(takeoverDied)
 		return fmt.Errorf("start the successor: %w", err)
 	}
@@ -122,6 +123,8 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 	patience := newPatientTimer()
 	defer patience.stop()
 	patience.arm(g.cfg.ReadyTimeout)
+	yielded, stopTimer := yield.timer(g.cfg.Yield)
+	defer stopTimer()
 	for {
 		select {
 		case <-u.done:
@@ -142,6 +145,8 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 			}
 			g.loop.counters.neverJoined(takeoverDied)
 			return fmt.Errorf("the successor (pid %d) ended before it was ready: %v; its own log says more", cmd.Process.Pid, cmd.ProcessState)
+		case <-yielded:
+			g.rouseSuccessor(u, yield)
 		case <-patience.C():
 			if !patience.expired() || !g.killUnlessJoined(u) {
 				continue // the machine's own deadline is in force
