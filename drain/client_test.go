@@ -129,7 +129,7 @@ func (s *service) begin(t testing.TB) <-chan *drain.Report {
 
 // toldToLeave waits until a few connections have all had their turn.
 func (s *service) toldToLeave() {
-	const turns = 20 * time.Millisecond
+	const turns = 50 * time.Millisecond
 	wait(func() bool { return time.Since(s.Snapshot().Started) > turns })
 }
 

@@ -60,14 +60,10 @@ func (l *lameDuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// leaveEvery is what a successor is given for each client that comes back from
-// a keep-alive connection: about as long as a TLS handshake takes one processor.
-const leaveEvery = 2 * time.Millisecond
-
 // leaveWindow is how long after the start of a drain that has n connections the
 // last of them is told to leave by its response.
 func (c *Conns) leaveWindow(n int) time.Duration {
-	return max(0, min(time.Duration(n-1)*leaveEvery, c.grace, c.deadline.Sub(c.started)/2))
+	return max(0, min(time.Duration(n-1)*closeEvery, c.grace, c.deadline.Sub(c.started)/2))
 }
 
 // leaves reports whether a response that is sent now on tc is its last. Clients

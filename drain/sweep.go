@@ -15,7 +15,8 @@ const (
 	// queue and is not tracked yet, or is, and its server has not begun.
 	settle = 10 * time.Millisecond
 
-	// closeEvery paces closes that could as well happen all at once.
+	// closeEvery paces closes that could as well happen all at once. A successor
+	// has so long for each client that comes back.
 	closeEvery = 10 * time.Millisecond
 )
 
