@@ -100,6 +100,9 @@ type Config struct {
 	// It takes CAP_SYS_NICE or a RLIMIT_NICE of 20 (in a unit: LimitNICE=20), or the
 	// kernel would not let it end; without, or if we are not under SCHED_OTHER
 	// ourselves, the successor is started as usual. 0 means as usual.
+	//
+	// Above 0, Run also has a generation that was replaced yield when serve has
+	// returned, for good: ending a large process is work too.
 	Yield time.Duration
 
 	// Notify is told how this generation is, as systemd wants to know it of a

@@ -167,6 +167,9 @@ func runService(config string) error {
 		return report.Err()
 	})
 	fmt.Printf("ended generation=%d error=%v\n", next, err)
+	if c.Yield > 0 {
+		fmt.Printf("after generation=%d yields=%t\n", next, yields())
+	}
 	return err
 }
 

@@ -43,6 +43,16 @@ func startYielding(cmd *exec.Cmd) (y yielding, err error) {
 	return y, err
 }
 
+// yieldSelf has every thread of this process run under SCHED_IDLE from now on.
+func yieldSelf() {
+	tasks, _ := os.ReadDir("/proc/self/task") // none without /proc
+	for _, task := range tasks {
+		if tid, err := strconv.Atoi(task.Name()); err == nil {
+			_ = yieldThread(tid) // it may have ended
+		}
+	}
+}
+
 func yieldThread(tid int) error {
 	return schedule(tid, unix.SchedAttr{Policy: unix.SCHED_IDLE})
 }

@@ -34,6 +34,12 @@ func policies(t *testing.T, pid int) (idle, others int) {
 	return idle, others
 }
 
+// yields reports whether this thread does.
+func yields() bool {
+	a, err := unix.SchedGetAttr(0, 0)
+	return err == nil && a.Policy == unix.SCHED_IDLE
+}
+
 // mayRouse tries what it takes to end yielding, on a thread of its own.
 func mayRouse() (may bool) {
 	done := make(chan struct{})
@@ -126,6 +132,9 @@ func TestYieldEndsWhenReady(t *testing.T) {
 	}
 	l.servedBy(2, 50)
 	l.endWithoutLoss()
+	service.expect("after generation=1 yields=true")
+	syscall.Kill(successor.pid, syscall.SIGTERM)
+	service.expect("after generation=2 yields=false") // it was stopped, not replaced
 }
 
 // Without the privilege a service is upgraded as if nothing were asked for.

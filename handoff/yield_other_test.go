@@ -1,0 +1,5 @@
+//go:build !linux
+
+package handoff_test
+
+func yields() bool { return false }
