@@ -37,6 +37,7 @@ func (s Socket) SameGroup(o Socket) bool {
 func (s Socket) Empty(ctx context.Context) (Left, error) {
 	left, err := (&emptying{
 		settle:   settle,
+		idle:     func() bool { return idle(s.Addr.Addr(), s.Inode) },
 		halfOpen: s.halfOpen,
 		queued: func() (int, error) {
 			all, err := listening(context.WithoutCancel(ctx), "tcp", s.Addr.Port())

@@ -19,8 +19,9 @@ type Left struct {
 // its queue is empty. Steer the group elsewhere first, or more arrives while it
 // waits, and go on accepting. i begins at 0.
 //
-// The kernel does not tell to which socket of a port an unfinished handshake
-// belongs, so Empty waits for all that there are at the beginning.
+// Where the socket's references do not tell that nothing is left, as when more
+// arrives all the time, Empty waits for all handshakes of the port that there are
+// at the beginning: of those the kernel does not tell which socket they belong to.
 //
 // When ctx ends, Empty returns what is left with an error that matches that of
 // ctx. The socket is still open and nothing was lost. The end of ctx may be
@@ -31,8 +32,13 @@ func (l *Listener) Empty(ctx context.Context, i int) (Left, error) {
 	if err != nil {
 		return Left{}, err
 	}
+	inode, err := of(ln, inodeOf)
+	if err != nil {
+		return Left{}, err
+	}
 	left, err := (&emptying{
 		settle:   settle,
+		idle:     func() bool { return idle(l.addr.AddrPort().Addr().Unmap(), inode) },
 		halfOpen: l.HalfOpen,
 		queued: func() (int, error) {
 			q, err := of(ln, queueOf)
@@ -50,11 +56,15 @@ func (l *Listener) Empty(ctx context.Context, i int) (Left, error) {
 const (
 	firstLook = time.Millisecond
 	lastLook  = 50 * time.Millisecond
+
+	// soonIdle is how long only the socket itself is looked at.
+	soonIdle = 8 * firstLook
 )
 
 // emptying is one wait for a socket, with the kernel behind functions.
 type emptying struct {
 	settle   func(context.Context) error
+	idle     func() bool // true only if nothing is left
 	halfOpen func(context.Context) ([]Handshake, error)
 	queued   func() (int, error)
 }
@@ -77,6 +87,14 @@ func (e *emptying) run(ctx context.Context) (left Left, err error) {
 	if err := e.settle(ctx); err != nil {
 		return left, err
 	}
+	for pause := newPause(); pause.next < soonIdle; {
+		if e.idle() {
+			return left, nil
+		}
+		if err := pause.wait(ctx); err != nil {
+			return left, err
+		}
+	}
 	snapshot, err := e.halfOpen(ctx)
 	if err != nil {
 		return left, err
@@ -85,6 +103,9 @@ func (e *emptying) run(ctx context.Context) (left Left, err error) {
 	for pause := newPause(); left.HalfOpen > 0; {
 		if err := pause.wait(ctx); err != nil {
 			return left, err
+		}
+		if e.idle() {
+			return Left{}, nil
 		}
 		now, err := e.halfOpen(ctx)
 		if err != nil {

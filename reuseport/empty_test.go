@@ -11,6 +11,8 @@ import (
 // script is a kernel whose handshakes finish, and whose queue is read, at
 // given times.
 type script struct {
+	tells bool // by the socket's references what is left
+
 	start    time.Time
 	finishes map[Handshake]time.Duration
 	arrives  map[Handshake]time.Duration // begun later than the others
@@ -20,23 +22,25 @@ type script struct {
 
 func (s *script) run(ctx context.Context) (Left, error) {
 	s.start = time.Now()
+	halfOpen := func() (out []Handshake) {
+		for h, end := range s.finishes {
+			if since := time.Since(s.start); since >= s.arrives[h] && since < end {
+				out = append(out, h)
+			}
+		}
+		return out
+	}
+	read := func() bool { return time.Since(s.start) >= s.readAt }
 	e := &emptying{
 		settle: func(ctx context.Context) error {
 			s.settled++
 			p := pause{10 * time.Millisecond}
 			return p.wait(ctx)
 		},
-		halfOpen: func(context.Context) ([]Handshake, error) {
-			var out []Handshake
-			for h, end := range s.finishes {
-				if since := time.Since(s.start); since >= s.arrives[h] && since < end {
-					out = append(out, h)
-				}
-			}
-			return out, nil
-		},
+		idle:     func() bool { return s.tells && read() && len(halfOpen()) == 0 },
+		halfOpen: func(context.Context) ([]Handshake, error) { return halfOpen(), nil },
 		queued: func() (int, error) {
-			if time.Since(s.start) >= s.readAt {
+			if read() {
 				return 0, nil
 			}
 			return 3, nil
@@ -53,7 +57,7 @@ func TestEmptyWaits(t *testing.T) {
 		script      script
 		least, most time.Duration
 	}{
-		{"for nothing", script{}, 20 * time.Millisecond, 20 * time.Millisecond},
+		{"for nothing", script{}, 27 * time.Millisecond, 27 * time.Millisecond},
 		{
 			"for a handshake",
 			script{finishes: map[Handshake]time.Duration{handshake(1): time.Second}},
@@ -81,7 +85,13 @@ func TestEmptyWaits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				left, err := tt.script.run(t.Context())
+				told := tt.script
+				told.tells = true
+				left, err := told.run(t.Context())
+				if took := time.Since(told.start); err != nil || left != (Left{}) || took > tt.most {
+					t.Errorf("told by the socket: left %+v, %v, after %v, want nothing after %v at most", left, err, took, tt.most)
+				}
+				left, err = tt.script.run(t.Context())
 				took := time.Since(tt.script.start)
 				if err != nil || left != (Left{}) {
 					t.Errorf("left %+v, %v, want nothing", left, err)

@@ -60,6 +60,10 @@ func leave(t *testing.T, s Strategy, network, listen, host string, wait bool) {
 		t.Fatalf("half-open: %v, want the one of %v", pending, client.LocalAddr())
 	}
 
+	if isIdle(t, old, 0) || !isIdle(t, successor, 0) {
+		t.Error("its references do not tell whose handshake it is")
+	}
+
 	if !wait {
 		if err := old.CloseLast(); err != nil {
 			t.Fatal(err)

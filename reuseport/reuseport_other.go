@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"runtime"
 	"syscall"
 )
@@ -26,6 +27,8 @@ func attach(int, Strategy, Selection) error { return errOther() }
 func queueOf(int) (Queue, error) { return Queue{}, errOther() }
 
 func inodeOf(int) (uint64, error) { return 0, errOther() }
+
+func idle(netip.Addr, uint64) bool { return false }
 
 func settle(context.Context) error { return errOther() }
 
