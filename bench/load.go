@@ -16,7 +16,7 @@ type load struct {
 
 // startLoad sets the clients to work. They stop at finish, or when ctx ends.
 func startLoad(ctx context.Context, s *scenario, t target, o *Options) *load {
-	l := &load{recorder: newRecorder()}
+	l := &load{recorder: newRecorder(o.Timeout)}
 	t.timeout, t.handshake = o.Timeout, l.handshake
 	if o.Rate > 0 {
 		l.pace = newOpenLoop(o.Rate)

@@ -101,7 +101,11 @@ func (res *Measurement) restarts(ctx context.Context, o *Options, f *fleet, l *l
 	}
 	for i := range o.Restarts {
 		l.openWindow()
+		opened := time.Now()
 		took, next, err := once(ctx, f, l, *leader)
+		if err == nil {
+			wait(ctx, f.scenario.window-time.Since(opened), nil)
+		}
 		l.closeWindow()
 		if err != nil {
 			return times, fmt.Errorf("restart %d: %w", i+1, err)
@@ -109,7 +113,13 @@ func (res *Measurement) restarts(ctx context.Context, o *Options, f *fleet, l *l
 		*leader = next
 		res.Restarts++
 		times = append(times, took)
-		if !wait(ctx, o.Pause, nil) {
+		pause := o.Pause
+		if f.scenario.window > 0 {
+			// A machine stalls by itself at times: the longer one looks, the more
+			// likely. So steady time is looked at for as long.
+			pause = max(pause, time.Since(opened))
+		}
+		if !wait(ctx, pause, nil) {
 			return times, context.Cause(ctx)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 // two histograms: that of the restart windows, for a request any part of
 // which lies in one, and that of the steady time otherwise.
 type recorder struct {
+	timeout time.Duration // the latency of what is lost: leaving it out would flatter
+
 	mu       sync.Mutex
 	requests int
 	lost     map[string]int
@@ -29,9 +31,10 @@ type recorder struct {
 	news     chan struct{}     // closed and replaced when first grows
 }
 
-func newRecorder() *recorder {
+func newRecorder(timeout time.Duration) *recorder {
 	now := time.Now()
 	return &recorder{
+		timeout:    timeout,
 		lost:       map[string]int{},
 		client:     map[string]int{},
 		steady:     newHistogram(),
@@ -62,18 +65,19 @@ func (r *recorder) record(from time.Time, generation int, f *failure) {
 		return
 	}
 	r.requests++
-	if f != nil {
-		r.lost[f.key()]++
-		r.moments.add(now, lostMoment)
-		return
-	}
+	latencies, took := r.steady, now.Sub(from)
 	// It ends now, so it touches a window if one is open, or if it began
 	// before the last one ended.
 	if n := len(r.moments.windows); r.inWindow || n > 0 && !from.After(r.moments.windows[n-1].close) {
-		r.restart.record(now.Sub(from))
-	} else {
-		r.steady.record(now.Sub(from))
+		latencies = r.restart
 	}
+	if f != nil {
+		r.lost[f.key()]++
+		r.moments.add(now, lostMoment)
+		latencies.record(max(took, r.timeout))
+		return
+	}
+	latencies.record(took)
 	r.moments.add(now, generation)
 	r.heard(now)
 	if _, ok := r.first[generation]; !ok {

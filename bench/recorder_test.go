@@ -10,7 +10,7 @@ import (
 
 func TestLatenciesAreKeptByWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRecorder()
+		r := newRecorder(time.Second)
 		pass := func(d time.Duration) { wait(t.Context(), d, nil) }
 		begin := func() time.Time { return time.Now() }
 
@@ -45,7 +45,7 @@ func TestLatenciesAreKeptByWindow(t *testing.T) {
 
 func TestSilenceLastsUntilTheNextAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRecorder()
+		r := newRecorder(time.Second)
 		r.record(time.Now(), 1, nil)
 		wait(t.Context(), 30*time.Millisecond, nil)
 		r.record(time.Now(), 0, fail(dialing, context.DeadlineExceeded)) // no answer
@@ -62,7 +62,7 @@ func TestSilenceLastsUntilTheNextAnswer(t *testing.T) {
 }
 
 func TestPortsAreNotLost(t *testing.T) {
-	r := newRecorder()
+	r := newRecorder(time.Second)
 	r.record(time.Now(), 0, &failure{phase: dialing, kind: ports})
 	res := &Measurement{}
 	r.fill(res)
@@ -73,7 +73,7 @@ func TestPortsAreNotLost(t *testing.T) {
 
 func TestAnsweredWaitsForItsGeneration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRecorder()
+		r := newRecorder(time.Second)
 		r.record(time.Now(), 1, nil)
 		go func() {
 			wait(t.Context(), time.Second, nil)

@@ -61,9 +61,11 @@ type Measurement struct {
 	// Restart is the time from the command to restart to the first answer
 	// of the new generation.
 	Restart RestartTime `json:"restart_ms"`
-	// RestartWindow is the latency of requests any part of which lies between
-	// the command to restart and the end of the old process, Steady that of all
-	// others after the warm-up.
+	// RestartWindow is the latency of requests any part of which lies in a
+	// restart window: from the command to restart to the end of the old process,
+	// and in scenarios that are paced for half a second at least, so that methods
+	// are compared over as many requests. Steady is that of all others after the
+	// warm-up. A request that was lost counts as one that took Options.Timeout.
 	Steady        Latency `json:"steady_ms"`
 	RestartWindow Latency `json:"restart_window_ms"` // see Steady
 	// LongestSilence is the longest time after the warm-up in which no client
@@ -104,8 +106,8 @@ type RestartTime struct {
 	Max float64 `json:"max"` // the longest
 }
 
-// Latency of the answered requests, as quantiles, in milliseconds. One of more
-// than a minute counts as a minute.
+// Latency as quantiles, in milliseconds. One of more than a minute counts as a
+// minute.
 type Latency struct {
 	P50  float64 `json:"p50"`  // 50 % are no longer
 	P99  float64 `json:"p99"`  // 99 %

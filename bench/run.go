@@ -134,9 +134,7 @@ func (b *batch) measure(ctx context.Context, c *cell) error {
 	var skip *skipError
 	if errors.As(err, &skip) {
 		b.skip(c.method.name, c.scenario.name, skip)
-		for _, other := range b.cells {
-			other.skip = other.skip || other.method == c.method && other.scenario.name == c.scenario.name
-		}
+		b.leaveOut(c)
 		return nil
 	}
 	if err != nil {
@@ -145,7 +143,17 @@ func (b *batch) measure(ctx context.Context, c *cell) error {
 	res := b.report.result(c.method.name, c.scenario.name)
 	res.Rate, res.Peer = o.Rate, c.method.command != nil
 	res.add(m)
+	if len(m.Errors) > 0 {
+		b.leaveOut(c) // more of it would say the same, and take longest
+	}
 	return res.clientError()
+}
+
+// leaveOut skips the further repetitions of c.
+func (b *batch) leaveOut(c *cell) {
+	for _, other := range b.cells {
+		other.skip = other.skip || other.method == c.method && other.scenario.name == c.scenario.name
+	}
 }
 
 // once measures, in a namespace of its own where one is needed.

@@ -16,10 +16,11 @@ type scenario struct {
 
 	client func(t *target) client
 
-	network  string // tcp unless set
-	restarts int    // of a repetition at most, where they take long
-	conns    int    // instead of Options.Conns
-	paced    bool   // open loop at half of saturation unless Options.Rate says more
+	network  string        // tcp unless set
+	restarts int           // of a repetition at most, where they take long
+	conns    int           // instead of Options.Conns
+	paced    bool          // open loop at half of saturation unless Options.Rate says more
+	window   time.Duration // of a restart at least, and of steady time after it
 	tls      bool
 
 	// What the servers do.
@@ -35,6 +36,10 @@ type scenario struct {
 	// wire says that clients reach the servers over a wire with a delay.
 	wire bool
 }
+
+// pacedWindow has more than a thousand requests at any sensible rate, or there
+// would be no 99.9th percentile of them.
+const pacedWindow = 500 * time.Millisecond
 
 // failing is what is wrong with the new process.
 type failing string
@@ -79,12 +84,12 @@ func scenarios() []*scenario {
 			shows:   "idle connections closed under a request that is on its way (first-byte/eof, first-byte/reset)",
 		},
 		{
-			name: "short-paced", client: newShortClient, paced: true,
+			name: "short-paced", client: newShortClient, paced: true, window: pacedWindow, restarts: 1,
 			summary: "short at a fixed rate, half of saturation",
 			shows:   "what a restart adds to latency, counted from the time a request was due",
 		},
 		{
-			name: "keepalive-paced", client: newKeepaliveClient, paced: true,
+			name: "keepalive-paced", client: newKeepaliveClient, paced: true, window: pacedWindow, restarts: 1,
 			summary: "keepalive at a fixed rate, half of saturation",
 			shows:   "what a restart adds to latency on persistent connections",
 		},
@@ -104,7 +109,7 @@ func scenarios() []*scenario {
 			shows:   "whether the old process is still there to serve (dial/refused)",
 		},
 		{
-			name: "never-ready", client: newShortClient, failing: hangs, restarts: 1, patience: 6 * time.Second,
+			name: "never-ready", client: newShortClient, failing: hangs, restarts: 1, patience: 3 * time.Second,
 			summary: "short, while a new process hangs and is killed half a second later",
 			shows:   "whether the old process waits for the new one before it goes (dial/refused, silence)",
 		},
@@ -124,7 +129,7 @@ func scenarios() []*scenario {
 			shows:   "long answers cut in the middle (response/eof, response/reset)",
 		},
 		{
-			name: "reconnect", client: newReconnectClient, path: upgradePath, restarts: 1, conns: 1000, patience: 6 * time.Second,
+			name: "reconnect", client: newReconnectClient, path: upgradePath, restarts: 1, conns: 1000, patience: 3 * time.Second,
 			summary: "1000 upgraded connections, whose clients come back as soon as one ends",
 			shows:   "whether the clients of long-lived connections come back all at once",
 		},

@@ -12,8 +12,13 @@ import (
 	"github.com/graceport/graceport/reuseport"
 )
 
-// probation is short, since the processes that crash here do it at once.
-const probation = 100 * time.Millisecond
+const (
+	// probation is short, since the processes that crash here do it at once.
+	probation = 100 * time.Millisecond
+
+	// yield bounds how long a successor waits for an idle moment to start in.
+	yield = time.Second
+)
 
 // serveHandoff is a service on this module's packages. HUP replaces it; INT,
 // QUIT and TERM drain and end it.
@@ -31,6 +36,7 @@ func serveHandoff(strategy reuseport.Strategy) func(context.Context, *service) e
 			Strategy:     strategy,
 			ReadyTimeout: restartTimeout / 2,
 			Probation:    probation,
+			Yield:        yield,
 			State:        tickets.state,
 			Logger:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		}
