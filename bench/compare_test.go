@@ -43,6 +43,21 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Paced scenarios are for times, but nowhere may handoff lose anything.
+func TestCompareLossesOfPaced(t *testing.T) {
+	paced := func(method string, lost [3]int) *Report {
+		r := reportOf(method, lost, [3]float64{10, 11, 12})
+		r.Results[0].Scenario = "short-paced"
+		return r
+	}
+	if c := Compare(paced("x", [3]int{}), paced("x", [3]int{90, 100, 95})); len(c.Changes) != 0 {
+		t.Errorf("changes %+v", c.Changes)
+	}
+	if c := Compare(paced("handoff", [3]int{}), paced("handoff", [3]int{0, 1, 0})); c.Worse() != 1 {
+		t.Errorf("changes %+v, want one", c.Changes)
+	}
+}
+
 func TestCompareTellsWhatIsMissing(t *testing.T) {
 	old, now := fixedReport(), fixedReport()
 	now.Machine.Kernel = "6.19.0"

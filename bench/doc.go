@@ -35,11 +35,14 @@
 // in the scenarios that are paced, the loop is open: requests are due at fixed
 // times, and latency is counted from the time a request was due, so a server
 // that stalls cannot hide it by delaying the requests that would have shown it.
+// There latency in a restart is that of the half second, at least, from the
+// command on, and steady latency that of as long a time after it: a method that is
+// done sooner is not judged by fewer requests, nor one that takes longer by more.
 //
 // Clients speak HTTP/1.1 on raw connections and never retry. A request that
 // fails is counted as lost, by phase (dial, handshake, write, first-byte,
-// response) and kind (refused, reset, eof, timeout, other). Latency covers the
-// requests that were answered. What fails on the clients' own side, for want
+// response) and kind (refused, reset, eof, timeout, other). In latencies it counts
+// as one that took the timeout. What fails on the clients' own side, for want
 // of ports or descriptors, is kept apart, and ends the run above one in a
 // thousand.
 //

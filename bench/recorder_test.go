@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,16 @@ func TestLatenciesAreKeptByWindow(t *testing.T) {
 			t.Errorf("restart window: %d requests, min %d µs; want 2, 5000", n, r.restart.Min())
 		}
 	})
+}
+
+// To leave out what was not answered would flatter who loses it.
+func TestLossIsTheTimeoutInLatency(t *testing.T) {
+	r := newRecorder(5 * time.Second)
+	r.record(time.Now(), 1, nil)
+	r.record(time.Now(), 0, fail(firstByte, io.EOF))
+	if n, most := r.steady.TotalCount(), r.steady.Max(); n != 2 || most < 5e6 || most > 5.1e6 {
+		t.Errorf("%d latencies, the longest of %d µs; want 2, 5 s", n, most)
+	}
 }
 
 func TestSilenceLastsUntilTheNextAnswer(t *testing.T) {

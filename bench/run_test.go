@@ -57,6 +57,34 @@ func TestFailuresAreErrors(t *testing.T) {
 	}
 }
 
+// What failed is not tried again: it would take the longest.
+func TestFailuresAreNotRepeated(t *testing.T) {
+	o := testOptions(t, "no-successor", "short")
+	o.Methods, o.Repetitions, o.Restarts = []string{"no-successor", "drops-three"}, 3, 1
+	r, err := run(t.Context(), o, testMethods(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed, went := len(r.Results[0].Repetitions), len(r.Results[1].Repetitions); failed != 1 || went != 3 {
+		t.Errorf("%d repetitions of what failed, %d of what did not; want 1 and 3", failed, went)
+	}
+}
+
+// A method that is done at once is judged by as many requests as any other, in
+// the restart and in steady time.
+func TestPacedWindowsAreEqual(t *testing.T) {
+	const rate = 400
+	o := testOptions(t, "stop-start", "short-paced")
+	o.Rate, o.Conns = rate, 8
+	res := measured(t, o)
+	least := int64(rate * pacedWindow.Seconds() * 0.9)
+	for _, h := range []*Histogram{res.RestartHistogram, res.SteadyHistogram} {
+		if n := h.TotalCount(); n < least || n > 3*least {
+			t.Errorf("%d latencies, want some %d", n, least)
+		}
+	}
+}
+
 func TestCancelledRunLeavesNothing(t *testing.T) {
 	o := testOptions(t, "stop-start", "short")
 	o.Restarts = 1 << 20

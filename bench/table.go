@@ -58,6 +58,9 @@ func (r *Report) ranges(w io.Writer) {
 }
 
 func (r *Report) notes(w io.Writer) {
+	if slices.ContainsFunc(r.Results, func(res *Result) bool { return res.Lost > 0 }) {
+		fmt.Fprint(w, "\nnote: what was lost counts as the timeout in latencies\n")
+	}
 	for _, s := range r.Skipped {
 		fmt.Fprintf(w, "\nskipped %s: %s\n", strings.TrimSpace(s.Method+" "+s.Scenario), s.Reason)
 	}

@@ -37,6 +37,15 @@
 // steered, not the connections that a protocol on top may have; and one that
 // arrives in the very moment in which a socket closes may be lost.
 //
+// # What a takeover costs
+//
+// A process that starts competes with those that serve for the processors. With
+// Config.Yield it takes what they leave, and clients' latency is that of any other
+// moment, if their connections end one by one too (package drain). Emptying a
+// socket costs a grace period of the kernel and some reads of /proc; one that
+// stays busy, or whose clients are slow to finish their handshakes, a walk through
+// the kernel's table of connections every 50 ms at most.
+//
 // # Other kinds of sockets
 //
 // [Generation.Listen] takes TCP addresses and Unix paths,

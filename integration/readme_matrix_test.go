@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/graceport/graceport/bench"
 )
@@ -22,7 +23,8 @@ const (
 // paced scenarios are for latencies, the others for losses.
 var paced = []string{"short-paced", "keepalive-paced"}
 
-func matrix(t *testing.T) *bench.Report { return readReport(t, matrixFile) }
+func matrix(t *testing.T) *bench.Report  { return readReport(t, matrixFile) }
+func latency(t *testing.T) *bench.Report { return readReport(t, "../bench/results/latency.json") }
 
 func readReport(t *testing.T, name string) *bench.Report {
 	t.Helper()
@@ -45,7 +47,7 @@ func TestReadmeMatrix(t *testing.T) {
 	if !ok || !ended {
 		t.Fatalf("the README lacks the lines %q and %q", matrixBegin, matrixEnd)
 	}
-	want := before + matrixBegin + matrixText(matrix(t)) + matrixEnd + after
+	want := before + matrixBegin + matrixText(matrix(t), latency(t)) + matrixEnd + after
 	if *updateReadme {
 		if err := os.WriteFile("../README.md", []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -58,7 +60,8 @@ func TestReadmeMatrix(t *testing.T) {
 }
 
 // matrixText says where it was measured, and is a table of losses and latencies.
-func matrixText(r *bench.Report) string {
+// The latter are of a run with more repetitions.
+func matrixText(r, latencies *bench.Report) string {
 	var b strings.Builder
 	restarts, requests := 0, 0
 	var methods, scenarios []string
@@ -84,20 +87,36 @@ func matrixText(r *bench.Report) string {
 			row = append(row, lostPerRestart(cells[m+" "+s]))
 		}
 		for _, s := range paced {
-			row = append(row, slowest(cells[m+" "+s]))
+			row = append(row, slowest(find(latencies, m, s)))
 		}
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
 	}
 	return b.String()
 }
 
-// slowest is the p99.9 in ms, steady and while a restart goes on.
+// find returns nil if that was not measured.
+func find(r *bench.Report, method, scenario string) *bench.Result {
+	for _, res := range r.Results {
+		if res.Method == method && res.Scenario == scenario {
+			return res
+		}
+	}
+	return nil
+}
+
+// slowest is the p99.9 in ms, steady and when a restart begins.
 func slowest(res *bench.Result) string {
 	if res == nil {
 		return "–"
 	}
-	return fmt.Sprintf("%.1f / %.1f", res.Steady.P999, res.RestartWindow.P999)
+	restart := "lost" // one of a thousand or more
+	if ms := res.RestartWindow.P999; ms < milliseconds(bench.DefaultTimeout) {
+		restart = fmt.Sprintf("%.1f", ms)
+	}
+	return fmt.Sprintf("%.1f / %s", res.Steady.P999, restart)
 }
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
 func lostPerRestart(res *bench.Result) string {
 	switch {
@@ -137,6 +156,44 @@ func TestReadmeSaysWhereOthersLoseLess(t *testing.T) {
 					t.Errorf("%.1f per restart instead of %.1f, and the README does not say: %s", theirs, mean, said)
 				}
 			}
+		}
+	}
+}
+
+// A restart by handoff adds at most a fifth to the p99.9, which is not above that
+// of a server like ours that is passed its descriptors, to the three digits that
+// histograms keep. Where a program that is not like ours does better, the README
+// says so.
+func TestLatencyOfRestarts(t *testing.T) {
+	const most, digits, repetitions = 1.2, 1.001, 9
+	r := latency(t)
+	if err := r.Err(); err != nil {
+		t.Error(err)
+	}
+	said := strings.Join(strings.Fields(readme(t)), " ")
+	for _, ours := range []string{"handoff-ebpf", "handoff-cbpf"} {
+		var slower []string
+		for _, s := range paced {
+			res := find(r, ours, s)
+			if res == nil || len(res.Repetitions) < repetitions {
+				t.Errorf("%s %s: want %d repetitions: %+v", ours, s, repetitions, res)
+				continue
+			}
+			ms := res.RestartWindow.P999
+			if got := ms / res.Steady.P999; got > most {
+				t.Errorf("%s %s: p99.9 is %.2f times the steady one", ours, s, got)
+			}
+			for _, other := range []string{"fd-inherit", "endless", "grace", "overseer", "tableflip"} {
+				if theirs := find(r, other, s); theirs == nil || ms > theirs.RestartWindow.P999*digits {
+					t.Errorf("%s %s: p99.9 is %.3f ms, of %s %+v", ours, s, ms, other, theirs)
+				}
+			}
+			if theirs := find(r, "nginx-upgrade", s); theirs == nil || ms > theirs.RestartWindow.P999 {
+				slower = append(slower, "`"+s+"`")
+			}
+		}
+		if want := "than " + ours + " in " + strings.Join(slower, " and "); len(slower) > 0 && !strings.Contains(said, want) {
+			t.Errorf("the README does not say that nginx-upgrade answers sooner %s", want)
 		}
 	}
 }

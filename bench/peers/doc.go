@@ -3,7 +3,7 @@
 // bench's (bench.PeerServer); how a server is restarted is what the library's
 // manual or example says. From the root of the repository:
 //
-//	mkdir peers && go build -o peers ./bench/peers/...
+//	go build -o peers/ ./bench/peers/...
 //	graceport bench -full -peers peers
 //
 // They need Linux, as the bench does. What each library does at a restart, from

@@ -40,7 +40,7 @@ serves beside it (fd-inherit); INT, QUIT and TERM end it within 5 s.
 Examples:
   graceport bench
   graceport bench -full -o report
-  go build -o peers ./bench/peers/... && graceport bench -full -peers peers
+  go build -o peers/ ./bench/peers/... && graceport bench -full -peers peers
   graceport bench -target "nginx -g 'daemon off;'" -restart 'nginx -s reload' -addr 127.0.0.1:80
   graceport bench -methods fd-inherit,handoff -restarts 50 -repetitions 3
   graceport bench -methods handoff -scenarios short -rate 2000
