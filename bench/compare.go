@@ -51,10 +51,9 @@ func ReadReport(r io.Reader) (*Report, error) {
 // repetition of one report comes near those of the other: losses come in
 // clusters, for which the test alone is too sharp. In scenarios that are paced they
 // are not compared: it takes full speed to provoke as many as that needs. Times
-// have changed if they
-// are twice as long, and the ranges of the repetitions are further apart
-// than either is wide, which takes three repetitions in both. A first loss where
-// handoff is to lose nothing is always a change.
+// have changed if they are twice as long, and the ranges of the repetitions are
+// further apart than either is wide, which takes three repetitions in both. A first
+// loss where handoff is to lose nothing is always a change.
 func Compare(before, after *Report) *Comparison {
 	c := &Comparison{}
 	if before.Machine.Kernel != after.Machine.Kernel || before.Machine.Model != after.Machine.Model || before.Machine.CPUs != after.Machine.CPUs {
