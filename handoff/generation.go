@@ -112,6 +112,9 @@ func Open(ctx context.Context, cfg Config) (*Generation, error) {
 		predecessor := g.upperPeer.pid
 		g.mu.Unlock()
 		g.notify.startedBy(predecessor == parent)
+		if predecessor == 0 {
+			g.rouseSelf() // for nobody serves until we do
+		}
 		return g, nil
 	case <-g.failed:
 		err = g.Err()

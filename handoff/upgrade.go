@@ -116,7 +116,10 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 	g.notify.started(cmd.Process.Pid)
 	go g.reap(cmd, ended)
 	exited := ended
-	u.started(cmd.Process)
+	u.started(cmd.Process, yield)
+	if isClosed(u.done) {
+		u.rouse() // who finished it did not know of the process
+	}
 	u.report(Progress{Event: "started", PID: cmd.Process.Pid})
 	g.log.Info("started a successor", "successor_pid", cmd.Process.Pid, "command", cmd.Path)
 
@@ -146,7 +149,7 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 			g.loop.counters.neverJoined(takeoverDied)
 			return fmt.Errorf("the successor (pid %d) ended before it was ready: %v; its own log says more", cmd.Process.Pid, cmd.ProcessState)
 		case <-yielded:
-			g.rouseSuccessor(u, yield)
+			g.rouseSuccessor(u)
 		case <-patience.C():
 			if !patience.expired() || !g.killUnlessJoined(u) {
 				continue // the machine's own deadline is in force
@@ -157,6 +160,7 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 			g.cancelUpgrade(u)
 			return ctx.Err()
 		case <-g.ended:
+			u.rouse() // it goes on alone
 			return ErrStopped
 		}
 	}
@@ -225,6 +229,7 @@ type upgrade struct {
 	mu      sync.Mutex
 	queue   []Progress
 	process *os.Process
+	yield   yielding
 	err     error
 	done    chan struct{}
 	once    sync.Once
@@ -239,9 +244,9 @@ func newUpgrade(o *UpgradeOptions) *upgrade {
 	return u
 }
 
-func (u *upgrade) started(p *os.Process) {
+func (u *upgrade) started(p *os.Process, y yielding) {
 	u.mu.Lock()
-	u.process = p
+	u.process, u.yield = p, y
 	u.mu.Unlock()
 }
 

@@ -41,15 +41,23 @@ func (y yielding) timer(after time.Duration) (expired <-chan time.Time, stop fun
 
 // rouseSuccessor ends the yielding of a successor that takes its time. Once it
 // receives connections it has done that itself.
-func (g *Generation) rouseSuccessor(u *upgrade, y yielding) {
-	dark := false
-	g.do(func() { dark = g.loop.upgrade == u && !g.loop.m.chosen && g.loop.m.phase <= phaseHosting })
-	if !dark {
-		return
+func (g *Generation) rouseSuccessor(u *upgrade) {
+	g.do(func() {
+		if g.loop.upgrade == u && !g.loop.m.chosen && g.loop.m.phase <= phaseHosting {
+			err := u.rouse()
+			g.log.Info("the successor is not ready yet and yields no longer", "successor_pid", u.pid(), "after", g.cfg.Yield, "error", err)
+		}
+	})
+}
+
+// rouse ends the yielding of a successor that has not ended it.
+func (u *upgrade) rouse() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.yield.on {
+		return nil
 	}
-	pid := u.pid()
-	err := rouse(pid, y.nice)
-	g.log.Info("the successor is not ready yet and yields no longer", "successor_pid", pid, "after", g.cfg.Yield, "error", err)
+	return rouse(u.process.Pid, u.yield.nice)
 }
 
 // rouseSelf ends our own yielding, if our predecessor started us so.

@@ -1,11 +1,13 @@
 package handoff_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -105,6 +107,37 @@ func TestYieldEndsWithPredecessor(t *testing.T) {
 	leader, successor := inTheDark(t, patience)
 	leader.signal(os.Kill)
 	leader.wait()
+	eventually(t, "no thread of the successor yields", func() bool {
+		idle, _ := policies(t, successor)
+		return idle == 0
+	})
+}
+
+// A leader that is stopped before its successor has joined leaves it alone.
+func TestYieldEndsWhenLeftAlone(t *testing.T) {
+	needsRousing(t)
+	c := newService(t)
+	c.Yield, c.Ready = patience, 2*patience
+	c.Behaviour = map[int]string{2: "hang"}
+	leader := start(t, c)
+	leader.ready()
+	leader.signal(syscall.SIGHUP)
+	var successor int
+	eventually(t, "the successor is started", func() bool {
+		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", leader.cmd.Process.Pid))
+		for _, list := range lists {
+			b, _ := os.ReadFile(list)
+			for _, pid := range strings.Fields(string(b)) {
+				// Package os starts another child, to find out what it can do.
+				if env, _ := os.ReadFile("/proc/" + pid + "/environ"); bytes.Contains(env, []byte("GRACEPORT_YIELD=")) {
+					successor, _ = strconv.Atoi(pid)
+				}
+			}
+		}
+		return successor > 0
+	})
+	t.Cleanup(func() { syscall.Kill(successor, syscall.SIGKILL) })
+	leader.signal(syscall.SIGTERM)
 	eventually(t, "no thread of the successor yields", func() bool {
 		idle, _ := policies(t, successor)
 		return idle == 0
