@@ -172,7 +172,7 @@ func (g *Generation) entered(p phase) {
 	case phaseLeaving:
 		if u := g.loop.upgrade; u != nil {
 			u.finish(fmt.Errorf("%w before the successor had joined; it goes on alone", ErrStopped))
-			u.rouse() // here, since we may end before the upgrade does
+			u.rouse(g.log) // here, since we may end before the upgrade does
 			g.loop.upgrade = nil
 		}
 	}

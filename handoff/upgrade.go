@@ -118,7 +118,7 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 	exited := ended
 	u.started(cmd.Process, yield)
 	if isClosed(u.done) {
-		u.rouse() // who finished it did not know of the process
+		u.rouse(g.log) // who finished it did not know of the process
 	}
 	u.report(Progress{Event: "started", PID: cmd.Process.Pid})
 	g.log.Info("started a successor", "successor_pid", cmd.Process.Pid, "command", cmd.Path)
@@ -160,7 +160,7 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 			g.cancelUpgrade(u)
 			return ctx.Err()
 		case <-g.ended:
-			u.rouse() // it goes on alone
+			u.rouse(g.log) // it goes on alone
 			return ErrStopped
 		}
 	}

@@ -1,9 +1,11 @@
 package handoff
 
 import (
+	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -42,22 +44,25 @@ func (y yielding) timer(after time.Duration) (expired <-chan time.Time, stop fun
 // rouseSuccessor ends the yielding of a successor that takes its time. Once it
 // receives connections it has done that itself.
 func (g *Generation) rouseSuccessor(u *upgrade) {
-	g.do(func() {
-		if g.loop.upgrade == u && !g.loop.m.chosen && g.loop.m.phase <= phaseHosting {
-			err := u.rouse()
-			g.log.Info("the successor is not ready yet and yields no longer", "successor_pid", u.pid(), "after", g.cfg.Yield, "error", err)
-		}
-	})
+	dark := false
+	g.do(func() { dark = g.loop.upgrade == u && !g.loop.m.chosen && g.loop.m.phase <= phaseHosting })
+	if dark {
+		g.log.Info("the successor is not ready yet and yields no longer", "successor_pid", u.pid(), "after", g.cfg.Yield)
+		u.rouse(g.log)
+	}
 }
 
 // rouse ends the yielding of a successor that has not ended it.
-func (u *upgrade) rouse() error {
+func (u *upgrade) rouse(log *slog.Logger) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.yield.on {
-		return nil
+	process, yield := u.process, u.yield
+	u.mu.Unlock()
+	if !yield.on || process.Signal(syscall.Signal(0)) != nil {
+		return // or it has ended, and its pid may be another's
 	}
-	return rouse(u.process.Pid, u.yield.nice)
+	if err := rouse(process.Pid, yield.nice); err != nil {
+		log.Warn("the successor still yields to every other process", "successor_pid", process.Pid, "error", err)
+	}
 }
 
 // rouseSelf ends our own yielding, if our predecessor started us so.

@@ -57,6 +57,15 @@ func mayRouse() (may bool) {
 	return may
 }
 
+// roused waits until no thread of a process yields.
+func roused(t *testing.T, pid int) {
+	t.Helper()
+	eventually(t, "no thread of the successor yields", func() bool {
+		idle, _ := policies(t, pid)
+		return idle == 0
+	})
+}
+
 func needsRousing(t *testing.T) {
 	t.Helper()
 	if !mayRouse() {
@@ -96,10 +105,7 @@ func TestSuccessorYields(t *testing.T) {
 func TestYieldEnds(t *testing.T) {
 	needsRousing(t)
 	_, successor := inTheDark(t, 50*time.Millisecond)
-	eventually(t, "no thread of the successor yields", func() bool {
-		idle, _ := policies(t, successor)
-		return idle == 0
-	})
+	roused(t, successor)
 }
 
 func TestYieldEndsWithPredecessor(t *testing.T) {
@@ -107,10 +113,7 @@ func TestYieldEndsWithPredecessor(t *testing.T) {
 	leader, successor := inTheDark(t, patience)
 	leader.signal(os.Kill)
 	leader.wait()
-	eventually(t, "no thread of the successor yields", func() bool {
-		idle, _ := policies(t, successor)
-		return idle == 0
-	})
+	roused(t, successor)
 }
 
 // A leader that is stopped before its successor has joined leaves it alone.
@@ -138,10 +141,7 @@ func TestYieldEndsWhenLeftAlone(t *testing.T) {
 	})
 	t.Cleanup(func() { syscall.Kill(successor, syscall.SIGKILL) })
 	leader.signal(syscall.SIGTERM)
-	eventually(t, "no thread of the successor yields", func() bool {
-		idle, _ := policies(t, successor)
-		return idle == 0
-	})
+	roused(t, successor)
 }
 
 // One that is ready runs as its predecessor does, and so does what it started.
