@@ -39,11 +39,12 @@ type Options struct {
 	Target *Target
 
 	// Repetitions of the whole, one after the other, so that what changes on
-	// the machine meanwhile meets every method.
+	// the machine meanwhile meets every method. What failed in one is not
+	// repeated.
 	Repetitions int
 
 	// Restarts of each method in each scenario, in one repetition. Scenarios
-	// that take long have fewer.
+	// that take long, or are paced, have fewer.
 	Restarts int
 
 	// Conns is the number of clients that work at the same time. Some
@@ -59,10 +60,12 @@ type Options struct {
 	Warmup time.Duration
 
 	// Pause between the end of a restart and the next, before the first and
-	// after the last.
+	// after the last. In scenarios that are paced it is as long as the restart at
+	// least.
 	Pause time.Duration
 
-	// Timeout of one request, from the dial on.
+	// Timeout of one request, from the dial on, and the latency of one that is
+	// lost.
 	Timeout time.Duration
 
 	// CloseEarly breaks handoff: the old listener is closed before it is
