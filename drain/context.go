@@ -13,8 +13,8 @@ type connsKey struct{}
 // begins to drain, with a [*Draining] as its [context.Cause]: for handlers whose
 // response may last longer than draining does, such as event streams. What it
 // governs then has until the drain's deadline to say goodbye. Call cancel when
-// done. The response is the connection's last one, whether or not it is its turn
-// to be told so.
+// done. While draining, its HTTP/1 response is the last one of the connection, whose
+// turn to be told so does not matter.
 //
 // A request's context ends when its handler returns; what outlives the
 // handler, such as a hijacked connection, watches [Conns.Context].
