@@ -153,7 +153,19 @@ func (c *PacketConn) CloseLast() error {
 		return c.errSocket(0)
 	}
 	c.retired = true
+	c.vanish()
 	return c.UDPConn.Close()
+}
+
+// vanish is for datagrams what Listener.vanish is for handshakes. A datagram that
+// is being looked up in that very moment may still find the socket: binding it
+// elsewhere takes it out of its group as closing does, right after it has become
+// invisible, so there is no grace period to be had in between (udp_lib_rehash in
+// net/ipv4/udp.c).
+func (c *PacketConn) vanish() {
+	if c.strategy.Steers() {
+		_, _ = of(c.UDPConn, func(fd int) (struct{}, error) { return struct{}{}, bindNowhere(fd) })
+	}
 }
 
 // Close closes the socket if it is open, and ends reads with net.ErrClosed. A

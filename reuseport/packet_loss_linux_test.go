@@ -12,7 +12,7 @@ import (
 
 // startPacketClients sends datagrams in a closed loop, one at a time from each
 // client, and counts those that are not echoed while its patience lasts.
-func startPacketClients(t *testing.T, address string, n int, patience time.Duration) *clients {
+func startPacketClients(t testing.TB, address string, n int, patience time.Duration) *clients {
 	t.Helper()
 	c := &clients{stop: make(chan struct{})}
 	for range n {
@@ -57,7 +57,7 @@ func oneDatagram(conn *net.UDPConn, seq uint64, patience time.Duration) error {
 
 // echoPackets answers from several goroutines until the test ends, and takes
 // its time, so that something is always on its way.
-func echoPackets(t *testing.T, c *PacketConn) {
+func echoPackets(t testing.TB, c *PacketConn) {
 	t.Helper()
 	var group sync.WaitGroup
 	t.Cleanup(func() {
