@@ -17,7 +17,7 @@ const (
 	probation = 100 * time.Millisecond
 
 	// yield bounds how long a successor waits for an idle moment to start in.
-	yield = time.Second
+	yield = 250 * time.Millisecond
 )
 
 // serveHandoff is a service on this module's packages. HUP replaces it; INT,

@@ -63,7 +63,7 @@ func (c successorCommand) new() *exec.Cmd {
 	cmd.Args = c.args
 	cmd.Dir = c.dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		// Ours: see watchdogInterval and startYielding.
+		// Ours: see watchdogInterval and planYield.
 		return strings.HasPrefix(v, envWatchdogPID+"=") || strings.HasPrefix(v, envYield+"=")
 	})
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

@@ -94,15 +94,14 @@ type Config struct {
 	// Yield is how long a successor that Upgrade starts runs only when no other
 	// process wants the processor (SCHED_IDLE, sched(7)): until it calls Ready, is
 	// told that we died, or this has passed, so that a machine without an idle
-	// moment delays it by as much. So its start and warm-up do not slow those that
-	// serve. Processes that it starts meanwhile yield as long.
+	// moment delays it by as much; a quarter of a second is plenty on one that has
+	// some. So its start and warm-up do not slow those that serve. It begins when
+	// the program has started a thread, as the Go runtime does at once. Processes
+	// that it starts meanwhile yield as long.
 	//
 	// It takes CAP_SYS_NICE or a RLIMIT_NICE of 20 (in a unit: LimitNICE=20), or the
 	// kernel would not let it end; without, or if we are not under SCHED_OTHER
 	// ourselves, the successor is started as usual. 0 means as usual.
-	//
-	// Above 0, Run also has a generation that was replaced yield when serve has
-	// returned, for good: ending a large process is work too.
 	Yield time.Duration
 
 	// Notify is told how this generation is, as systemd wants to know it of a

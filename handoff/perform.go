@@ -143,6 +143,9 @@ func (g *Generation) tell(a action) {
 	m := message{Type: a.msg, Reason: a.reason}
 	switch a.msg {
 	case msgWelcome:
+		if s.upgrade != nil {
+			s.upgrade.keepAwake()
+		}
 		g.sendFiles(s.offer.files)
 		m = g.welcomeMessage()
 		s.offer = offer{}

@@ -102,9 +102,6 @@ func Run(ctx context.Context, cfg Config, serve func(context.Context, *Generatio
 		}
 	}()
 	err = serve(ctx, g)
-	if cfg.Yield > 0 && g.wasReplaced() {
-		yieldSelf() // what is left is to free our memory
-	}
 	if cfg.Linger && g.wasReplaced() {
 		g.Close()
 		g.log.Info("drained, staying until it is told to stop")

@@ -90,6 +90,9 @@ func runService(config string) error {
 	case "hang":
 		select {}
 	}
+	if c.Yield > 0 {
+		time.Sleep(50 * time.Millisecond) // as reading a configuration takes
+	}
 	conns := drain.New(drain.Config{Timeout: c.Drain, IdleGrace: c.Idle, Logger: log})
 	cfg := handoff.Config{
 		Dir: c.Dir, Strategy: c.Strategy, Command: c.Command, Logger: log,
@@ -167,9 +170,6 @@ func runService(config string) error {
 		return report.Err()
 	})
 	fmt.Printf("ended generation=%d error=%v\n", next, err)
-	if c.Yield > 0 {
-		fmt.Printf("after generation=%d yields=%t\n", next, yields())
-	}
 	return err
 }
 

@@ -107,8 +107,8 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 		return u.err // stopped meanwhile
 	}
 	cmd := g.command.new()
-	yield, err := g.startSuccessor(cmd)
-	if err != nil {
+	yield := g.planYield(cmd)
+	if err := cmd.Start(); err != nil {
 		g.loop.counters.neverJoined(takeoverDied)
 		return fmt.Errorf("start the successor: %w", err)
 	}
@@ -116,7 +116,10 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 	g.notify.started(cmd.Process.Pid)
 	go g.reap(cmd, ended)
 	exited := ended
-	u.started(cmd.Process, yield)
+	u.started(cmd.Process)
+	if yield.on {
+		go u.yieldSoon(yield)
+	}
 	if isClosed(u.done) {
 		u.rouse(g.log) // who finished it did not know of the process
 	}
@@ -230,6 +233,7 @@ type upgrade struct {
 	queue   []Progress
 	process *os.Process
 	yield   yielding
+	roused  bool // the successor yields no longer, or never will
 	err     error
 	done    chan struct{}
 	once    sync.Once
@@ -244,9 +248,9 @@ func newUpgrade(o *UpgradeOptions) *upgrade {
 	return u
 }
 
-func (u *upgrade) started(p *os.Process, y yielding) {
+func (u *upgrade) started(p *os.Process) {
 	u.mu.Lock()
-	u.process, u.yield = p, y
+	u.process = p
 	u.mu.Unlock()
 }
 

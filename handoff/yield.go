@@ -13,23 +13,61 @@ import (
 // nice value it runs once it is ready. A program between the two passes it on.
 const envYield = "GRACEPORT_YIELD"
 
-// startSuccessor starts cmd, yielding if that is asked for and can be ended
-// again. The leader then ends it after Config.Yield, the successor in Ready.
-func (g *Generation) startSuccessor(cmd *exec.Cmd) (y yielding, err error) {
-	if g.cfg.Yield > 0 {
-		y, err = startYielding(cmd)
-		if err != nil || y.on {
-			return y, err
-		}
-		g.log.Debug("the successor cannot yield: it takes CAP_SYS_NICE or RLIMIT_NICE to end that, and that we run under SCHED_OTHER")
-	}
-	return y, cmd.Start()
-}
-
 // yielding is how a successor was started.
 type yielding struct {
 	on   bool
 	nice int // when it is over
+}
+
+// planYield tells a successor that is about to be started that it will yield, if
+// that is asked for and can be ended again. The leader then ends it after
+// Config.Yield, the successor in Ready.
+func (g *Generation) planYield(cmd *exec.Cmd) (y yielding) {
+	if g.cfg.Yield == 0 {
+		return y
+	}
+	y.nice, y.on = mayRouse()
+	if !y.on {
+		g.log.Debug("the successor cannot yield: it takes CAP_SYS_NICE or RLIMIT_NICE to end that, and that we run under SCHED_OTHER")
+		return y
+	}
+	cmd.Env = append(cmd.Env, envYield+"="+strconv.Itoa(y.nice))
+	return y
+}
+
+// yieldSoon has the successor yield as soon as it runs its program, and not from
+// its birth. Until it has executed that, our own thread waits for it, and with it
+// the Go runtime; until the kernel has closed what it inherited, connections that
+// we close are not closed for their clients. On a busy machine one that yields
+// would take half a second for either.
+func (u *upgrade) yieldSoon(y yielding) {
+	for pause := time.Duration(0); ; pause += 100 * time.Microsecond {
+		time.Sleep(pause)
+		// Its main thread has started the others of the Go runtime.
+		if threads := threadsOf(u.pid()); len(threads) != 1 || u.awake() {
+			break
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.roused {
+		idle(u.process.Pid)
+		u.yield = y
+	}
+}
+
+func (u *upgrade) awake() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.roused
+}
+
+// keepAwake is called before the successor is told that it may bind: from then on
+// it may be ready at any time, and must not be made to yield.
+func (u *upgrade) keepAwake() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.roused = true
 }
 
 // timer fires when it is over, whatever the successor does.
@@ -55,6 +93,7 @@ func (g *Generation) rouseSuccessor(u *upgrade) {
 // rouse ends the yielding of a successor that has not ended it.
 func (u *upgrade) rouse(log *slog.Logger) {
 	u.mu.Lock()
+	u.roused = true
 	process, yield := u.process, u.yield
 	u.mu.Unlock()
 	if !yield.on || process.Signal(syscall.Signal(0)) != nil {

@@ -3,9 +3,7 @@ package handoff
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -13,48 +11,61 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startYielding starts cmd under SCHED_IDLE (sched(7)): all other threads preempt
-// it, and the kernel's choice of a processor for them takes one that only it uses
-// for idle. Where we could not end that again, nothing is started.
-func startYielding(cmd *exec.Cmd) (y yielding, err error) {
+// mayRouse reports whether we could end the yielding of a process that we start,
+// and our nice value. It tries to take back a nice value, which takes the same
+// (user_check_sched_setscheduler in kernel/sched/syscalls.c): a thread of ours
+// that yielded even for a moment might keep the Go runtime waiting.
+func mayRouse() (nice int, may bool) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// A process inherits from the thread that starts it. That thread has a way
-		// back only with privilege, so we try; without, it ends with this goroutine.
 		runtime.LockOSThread()
-		own, getErr := unix.SchedGetAttr(0, 0)
-		if getErr != nil || own.Policy != unix.SCHED_NORMAL {
+		own, err := unix.SchedGetAttr(0, 0)
+		if err != nil || own.Policy != unix.SCHED_NORMAL {
 			runtime.UnlockOSThread()
 			return
 		}
-		nice := int(own.Nice)
-		if yieldThread(0) != nil || rouseThread(0, nice) != nil || yieldThread(0) != nil {
+		nice = int(own.Nice)
+		if rouseThread(0, nice+1) != nil {
+			runtime.UnlockOSThread()
 			return
 		}
-		cmd.Env = append(cmd.Env, envYield+"="+strconv.Itoa(nice))
-		y = yielding{on: true, nice: nice}
-		err = cmd.Start()
 		if rouseThread(0, nice) == nil {
+			may = true
 			runtime.UnlockOSThread()
-		}
+		} // or this thread ends, less nice than it was
 	}()
 	<-done
-	return y, err
+	return nice, may
 }
 
-// yieldSelf has every thread of this process run under SCHED_IDLE from now on.
-func yieldSelf() {
-	tasks, _ := os.ReadDir("/proc/self/task") // none without /proc
+// threadsOf is empty when the process has ended.
+func threadsOf(pid int) (tids []int) {
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil {
-			_ = yieldThread(tid) // it may have ended
+			tids = append(tids, tid)
 		}
 	}
+	return tids
 }
 
-func yieldThread(tid int) error {
-	return schedule(tid, unix.SchedAttr{Policy: unix.SCHED_IDLE})
+// idle has every thread of a process run under SCHED_IDLE (sched(7)), and so
+// whatever they start: all other threads preempt it, and the kernel's choice of a
+// processor for them takes one that only it uses for idle. A process of another
+// user, or one that has ended, is left alone.
+func idle(pid int) {
+	for range passes {
+		changed := false
+		for _, tid := range threadsOf(pid) {
+			if a, err := unix.SchedGetAttr(tid, 0); err == nil && a.Policy == unix.SCHED_NORMAL {
+				changed = schedule(tid, unix.SchedAttr{Policy: unix.SCHED_IDLE}) == nil || changed
+			}
+		}
+		if !changed {
+			return
+		}
+	}
 }
 
 // rouseThread needs CAP_SYS_NICE, or RLIMIT_NICE of at least 20 less nice.
@@ -62,19 +73,14 @@ func rouseThread(tid, nice int) error {
 	return schedule(tid, unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(nice)})
 }
 
-func schedule(tid int, a unix.SchedAttr) error {
-	a.Size = unix.SizeofSchedAttr
-	return os.NewSyscallError("sched_setattr", unix.SchedSetAttr(tid, &a, 0))
-}
-
-// rousePasses bound the looks at a process whose threads start threads faster
-// than we look.
-const rousePasses = 100
+// passes bound the looks at a process whose threads start threads faster than we
+// look.
+const passes = 100
 
 // rouse has every thread of a process, and of the processes that it started,
 // run under SCHED_OTHER that runs under SCHED_IDLE. What has ended is no error.
 func rouse(pid, nice int) error {
-	for range rousePasses {
+	for range passes {
 		roused, err := rouseOnce(pid, nice)
 		if err != nil || roused == 0 {
 			return err
@@ -84,15 +90,7 @@ func rouse(pid, nice int) error {
 }
 
 func rouseOnce(pid, nice int) (roused int, err error) {
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return 0, unlessEnded(err)
-	}
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if err != nil {
-			continue
-		}
+	for _, tid := range threadsOf(pid) {
 		if a, err := unix.SchedGetAttr(tid, 0); err == nil && a.Policy == unix.SCHED_IDLE {
 			if err := unlessEnded(rouseThread(tid, nice)); err != nil {
 				return roused, err
@@ -113,8 +111,13 @@ func rouseOnce(pid, nice int) (roused int, err error) {
 }
 
 func unlessEnded(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
 	return err
+}
+
+func schedule(tid int, a unix.SchedAttr) error {
+	a.Size = unix.SizeofSchedAttr
+	return os.NewSyscallError("sched_setattr", unix.SchedSetAttr(tid, &a, 0))
 }

@@ -47,7 +47,7 @@ func main() {
 	conns.Server(srv)
 
 	cfg := handoff.Config{Dir: *dir, Linger: *linger, Logger: log, Metrics: promhttp.HandlerFor(own, promhttp.HandlerOpts{}),
-		Connections: func() any { return conns.Snapshot() }, Yield: time.Second}
+		Connections: func() any { return conns.Snapshot() }, Yield: 250 * time.Millisecond}
 	err := handoff.Run(context.Background(), cfg, func(ctx context.Context, g *handoff.Generation) error {
 		own.MustRegister(handoffprom.NewCollector(g))
 		defer func() {

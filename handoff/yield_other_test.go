@@ -1,5 +1,0 @@
-//go:build !linux
-
-package handoff_test
-
-func yields() bool { return false }
