@@ -42,8 +42,10 @@
 //
 // A process that starts competes with those that serve for the processors. With
 // Config.Yield it takes what they leave, and clients' latency is that of any other
-// moment, if their connections end one by one too (package drain). Emptying a
-// socket costs a grace period of the kernel and some reads of /proc; one that
+// moment, if their connections end one by one too (package drain). Until it has
+// executed its program it holds copies of our descriptors: connections that we
+// close meanwhile stay open for their clients, for a millisecond or some. Emptying
+// a socket costs a grace period of the kernel and some reads of /proc; one that
 // stays busy, or whose clients are slow to finish their handshakes, a walk through
 // the kernel's table of connections every 50 ms at most.
 //

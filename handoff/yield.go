@@ -41,13 +41,20 @@ func (g *Generation) planYield(cmd *exec.Cmd) (y yielding) {
 // we close are not closed for their clients. On a busy machine one that yields
 // would take half a second for either.
 func (u *upgrade) yieldSoon(y yielding) {
-	for pause := time.Duration(0); ; pause += 100 * time.Microsecond {
+	for pause := time.Duration(0); !u.awake(); pause += 100 * time.Microsecond {
 		time.Sleep(pause)
-		// Its main thread has started the others of the Go runtime.
-		if threads := threadsOf(u.pid()); len(threads) != 1 || u.awake() {
-			break
+		switch n := len(threadsOf(u.pid())); {
+		case n == 0:
+			return // it has ended
+		case n > 1: // its main thread has started the others of the Go runtime
+			u.idle(y)
+			return
 		}
 	}
+}
+
+// idle does nothing once the successor is to stay awake.
+func (u *upgrade) idle(y yielding) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.roused {
