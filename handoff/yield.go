@@ -92,7 +92,7 @@ func (g *Generation) rouseSuccessor(u *upgrade) {
 	dark := false
 	g.do(func() { dark = g.loop.upgrade == u && !g.loop.m.chosen && g.loop.m.phase <= phaseHosting })
 	if dark {
-		g.log.Info("the successor is not ready yet and yields no longer", "successor_pid", u.pid(), "after", g.cfg.Yield)
+		g.log.Info("the successor takes its time, and yields no longer", "successor_pid", u.pid(), "after", g.cfg.Yield)
 		u.rouse(g.log)
 	}
 }

@@ -68,7 +68,7 @@ func logged(t *testing.T, args ...string) (cmd *exec.Cmd, wait func(text string)
 func TestLinger(t *testing.T) {
 	dir := controlDir(t)
 	first, wait, ended := logged(t, "-linger", "-addr", "127.0.0.1:0", "-dir", dir)
-	line := wait("ready ")
+	line := wait("ready http")
 	u, err := url.Parse(strings.Fields(line)[1])
 	if err != nil {
 		t.Fatal(err)
@@ -114,11 +114,11 @@ func TestLinger(t *testing.T) {
 func TestLingerAfterRollback(t *testing.T) {
 	dir := controlDir(t)
 	first, wait, _ := logged(t, "-linger", "-addr", "127.0.0.1:0", "-dir", dir)
-	wait("ready ")
+	wait("ready http")
 	first.Process.Signal(syscall.SIGUSR2) // a successor shares
 	var address string
 	var pid, generation int
-	line := wait("ready ")
+	line := wait("ready http")
 	if _, err := fmt.Sscanf(line, "ready %s pid=%d generation=%d", &address, &pid, &generation); err != nil {
 		t.Fatalf("%q: %v", line, err)
 	}
