@@ -28,7 +28,7 @@ func (g *Generation) planYield(cmd *exec.Cmd) (y yielding) {
 	}
 	y.nice, y.on = mayRouse()
 	if !y.on {
-		g.log.Debug("the successor cannot yield: it takes CAP_SYS_NICE or RLIMIT_NICE to end that, and that we run under SCHED_OTHER")
+		g.log.Info("the successor does not yield: to end that takes CAP_SYS_NICE or a RLIMIT_NICE of 20 (LimitNICE=20), and that we run under SCHED_OTHER")
 		return y
 	}
 	cmd.Env = append(cmd.Env, envYield+"="+strconv.Itoa(y.nice))
