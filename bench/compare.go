@@ -15,7 +15,8 @@ type Comparison struct {
 	Changes  []Change // in the order of the results
 	Compared int      // figures
 	Notes    []string // what could not be compared, and why to be careful
-	untimed  []string
+
+	untimed, uncounted []string
 }
 
 // A Change is one figure of one method in one scenario.
@@ -46,11 +47,10 @@ func ReadReport(r io.Reader) (*Report, error) {
 	return &report, nil
 }
 
-// Compare tells what changed. Losses have changed if an exact test finds so
-// great a difference once in a thousand pairs of equal services, and no
-// repetition of one report comes near those of the other: losses come in
-// clusters, for which the test alone is too sharp. In scenarios that are paced they
-// are not compared: it takes full speed to provoke as many as that needs. Times
+// Compare tells what changed. Losses have changed if one report has twice as many
+// per restart, and a rank test of the restarts finds so great a difference once in
+// ten thousand pairs of equal services, which takes nine restarts in both: losses
+// come in clusters, so a restart is one observation, however many it lost. Times
 // have changed if they are twice as long, and the ranges of the repetitions are
 // further apart than either is wide, which takes three repetitions in both. A first
 // loss where handoff is to lose nothing is always a change.
@@ -73,6 +73,9 @@ func Compare(before, after *Report) *Comparison {
 		c.losses(old, now)
 		c.errors(old, now)
 		c.times(old, now)
+	}
+	if len(c.uncounted) > 0 {
+		c.note("losses are not compared, which takes %d restarts or more in both, of %s", fewestRestarts, strings.Join(c.uncounted, ", "))
 	}
 	if len(c.untimed) > 0 {
 		c.note("times are not compared, which takes three repetitions or more in both, of %s", strings.Join(c.untimed, ", "))
@@ -105,25 +108,30 @@ func (c *Comparison) add(res *Result, figure, old, now string, worse bool) {
 	c.Changes = append(c.Changes, Change{res.Method, res.Scenario, figure, old, now, worse})
 }
 
+// rareRank is the probability below which losses have changed, and fewestRestarts
+// how many it takes for any losses to be as improbable.
+const (
+	rareRank       = 1e-4
+	fewestRestarts = 9
+)
+
 func (c *Comparison) losses(old, now *Result) {
 	if old.Restarts <= 0 || now.Restarts <= 0 || old.Lost < 0 || now.Lost < 0 {
 		return
 	}
-	c.Compared++
-	promised := mustNotLose(old.Method, old.Scenario) && old.Lost == 0 && now.Lost > 0
-	if !promised {
-		if s := find(scenarios(), old.Scenario, (*scenario).id); s != nil && s.paced {
-			return
-		}
-		if rareSplit(old.Lost, old.Restarts, now.Lost, now.Restarts) >= 0.001 {
-			return
-		}
-		figure := func(m *Measurement) float64 { return float64(m.Lost) / float64(max(m.Restarts, 1)) }
-		if len(old.Repetitions) > 1 && len(now.Repetitions) > 1 && !apart(old, now, figure) {
-			return
-		}
+	promised := mustNotLose(old.Method, old.Scenario) && old.Lost == 0
+	if !promised && min(len(old.LostByRestart), len(now.LostByRestart)) < fewestRestarts {
+		c.uncounted = append(c.uncounted, old.key())
+		return
 	}
-	c.add(old, "lost per restart", old.perRestart(), now.perRestart(), now.meanLost() > old.meanLost())
+	c.Compared++
+	fewer, more := old.meanLost(), now.meanLost()
+	if fewer > more {
+		fewer, more = more, fewer
+	}
+	if promised && now.Lost > 0 || more >= 2*fewer && rankTest(old.LostByRestart, now.LostByRestart) < rareRank {
+		c.add(old, "lost per restart", old.perRestart(), now.perRestart(), now.meanLost() > old.meanLost())
+	}
 }
 
 func (c *Comparison) errors(old, now *Result) {
@@ -177,34 +185,60 @@ func apart(a, b *Result, figure func(*Measurement) float64) bool {
 	return bMedian >= 2*aMedian && bLow-aHigh > max(aHigh-aLow, bHigh-bLow)
 }
 
-// rareSplit is the probability that equal services, which lose n = a + b in
-// all, split it as unevenly between so many restarts as here, or more: given
-// n, each count is binomial (Przyborowski and Wilenski 1940).
-func rareSplit(a, aTrials, b, bTrials int) float64 {
-	n := a + b
-	if n == 0 {
-		return 1
+// rankTest is the probability that a and b, if all were draws from one
+// distribution, have rank sums at least as far from their means as these: the
+// Wilcoxon test, with mean ranks for ties, exact for a hundred draws or fewer.
+func rankTest(a, b []int) float64 {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	n := len(all)
+	rank := func(v int) int { // doubled, to be an integer
+		first, _ := slices.BinarySearch(all, v)
+		next, _ := slices.BinarySearch(all, v+1)
+		return first + next + 1
 	}
-	if n > 1_000_000 { // as good as certain, and long to add up
-		return 0
+	distance := func(sum int) int { // from its mean
+		return max(sum-len(a)*(n+1), len(a)*(n+1)-sum)
 	}
-	p := float64(aTrials) / float64(aTrials+bTrials)
-	logChoose := func(k int) float64 {
-		x, _ := math.Lgamma(float64(n) + 1)
-		y, _ := math.Lgamma(float64(k) + 1)
-		z, _ := math.Lgamma(float64(n-k) + 1)
-		return x - y - z
+	seen := 0
+	for _, v := range a {
+		seen += rank(v)
 	}
-	chance := func(k int) float64 {
-		return math.Exp(logChoose(k) + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+	if n > 100 {
+		squares := 0.0
+		for _, v := range all {
+			squares += math.Pow(float64(rank(v)-n-1), 2)
+		}
+		variance := squares * float64(len(a)) * float64(len(b)) / float64(n) / float64(n-1)
+		if variance == 0 {
+			return 1
+		}
+		return math.Erfc(float64(distance(seen)) / math.Sqrt(2*variance))
 	}
-	seen, sum := chance(a), 0.0
-	for k := range n + 1 {
-		if c := chance(k); c <= seen*(1+1e-9) {
-			sum += c
+	// subsets[k][s] is how many choices of k draws have the rank sum s.
+	subsets := make([][]float64, len(a)+1)
+	for k := range subsets {
+		subsets[k] = make([]float64, k*2*n+1)
+	}
+	subsets[0][0] = 1
+	for _, v := range all {
+		r := rank(v)
+		for k := len(a); k > 0; k-- {
+			for s, choices := range subsets[k-1] {
+				if choices > 0 {
+					subsets[k][s+r] += choices
+				}
+			}
 		}
 	}
-	return min(sum, 1)
+	rare, sum := 0.0, 0.0
+	for s, choices := range subsets[len(a)] {
+		sum += choices
+		if distance(s) >= distance(seen) {
+			rare += choices
+		}
+	}
+	return rare / sum
 }
 
 // Write tells it to people, a line for each change and each note, and a sum.

@@ -8,33 +8,39 @@ import (
 	"testing"
 )
 
-// reportOf has one result of three repetitions with these losses in 5 restarts
-// each and this p99 in the restart windows.
-func reportOf(method string, lost [3]int, p99 [3]float64) *Report {
+// reportOf has one result of three repetitions with these losses by restart, three
+// each, and this p99 in the restart windows.
+func reportOf(method string, lost [9]int, p99 [3]float64) *Report {
 	var repetitions []*Measurement
-	for i := range lost {
-		repetitions = append(repetitions, &Measurement{Restarts: 5, Requests: 1000, Lost: lost[i], RestartWindow: Latency{P99: p99[i]}})
+	for i := range p99 {
+		m := &Measurement{Restarts: 3, Requests: 1000, LostByRestart: lost[3*i : 3*i+3], RestartWindow: Latency{P99: p99[i]}}
+		for _, n := range m.LostByRestart {
+			m.Lost += n
+		}
+		repetitions = append(repetitions, m)
 	}
 	return &Report{Results: []*Result{fixedResult(method, "short", repetitions...)}}
 }
 
 func TestCompare(t *testing.T) {
 	calm := [3]float64{10, 11, 12}
+	few, none := [9]int{4, 6, 5, 7, 4, 6, 5, 7, 4}, [9]int{}
 	for _, c := range []struct {
 		name           string
 		old, now       *Report
 		changes, worse int
 	}{
-		{"the same", reportOf("x", [3]int{20, 30, 25}, calm), reportOf("x", [3]int{25, 22, 31}, calm), 0, 0},
-		{"more, within the clusters", reportOf("x", [3]int{5, 60, 20}, calm), reportOf("x", [3]int{90, 40, 50}, calm), 0, 0},
-		{"more", reportOf("x", [3]int{20, 30, 25}, calm), reportOf("x", [3]int{90, 100, 95}, calm), 1, 1},
-		{"fewer", reportOf("x", [3]int{90, 100, 95}, calm), reportOf("x", [3]int{20, 30, 25}, calm), 1, 0},
-		{"one where none may be", reportOf("handoff", [3]int{}, calm), reportOf("handoff", [3]int{0, 1, 0}, calm), 1, 1},
-		{"one where some may be", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{0, 1, 0}, calm), 0, 0},
-		{"slower", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{}, [3]float64{30, 31, 33}), 1, 1},
-		{"slower, by less than twice", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{}, [3]float64{16, 16, 16}), 0, 0},
-		{"slower once", reportOf("x", [3]int{}, calm), reportOf("x", [3]int{}, [3]float64{10, 12, 90}), 0, 0},
-		{"faster", reportOf("x", [3]int{}, [3]float64{30, 31, 33}), reportOf("x", [3]int{}, calm), 1, 0},
+		{"the same", reportOf("x", few, calm), reportOf("x", [9]int{5, 5, 4, 7, 6, 6, 4, 5, 8}, calm), 0, 0},
+		{"more, within the clusters", reportOf("x", few, calm), reportOf("x", [9]int{0, 32, 29, 4, 32, 7, 30, 3, 32}, calm), 0, 0},
+		{"more", reportOf("x", few, calm), reportOf("x", [9]int{12, 15, 11, 12, 18, 11, 14, 12, 19}, calm), 1, 1},
+		{"more, by less than twice", reportOf("x", few, calm), reportOf("x", [9]int{8, 9, 8, 8, 9, 8, 9, 8, 9}, calm), 0, 0},
+		{"fewer", reportOf("x", few, calm), reportOf("x", none, calm), 1, 0},
+		{"one where none may be", reportOf("handoff", none, calm), reportOf("handoff", [9]int{4: 1}, calm), 1, 1},
+		{"one where some may be", reportOf("x", none, calm), reportOf("x", [9]int{4: 1}, calm), 0, 0},
+		{"slower", reportOf("x", none, calm), reportOf("x", none, [3]float64{30, 31, 33}), 1, 1},
+		{"slower, by less than twice", reportOf("x", none, calm), reportOf("x", none, [3]float64{16, 16, 16}), 0, 0},
+		{"slower once", reportOf("x", none, calm), reportOf("x", none, [3]float64{10, 12, 90}), 0, 0},
+		{"faster", reportOf("x", none, [3]float64{30, 31, 33}), reportOf("x", none, calm), 1, 0},
 	} {
 		got := Compare(c.old, c.now)
 		if len(got.Changes) != c.changes || got.Worse() != c.worse {
@@ -43,17 +49,20 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Paced scenarios are for times, but nowhere may handoff lose anything.
-func TestCompareLossesOfPaced(t *testing.T) {
-	paced := func(method string, lost [3]int) *Report {
-		r := reportOf(method, lost, [3]float64{10, 11, 12})
-		r.Results[0].Scenario = "short-paced"
-		return r
+// Of fewer restarts only what handoff promises is compared, and that is told.
+func TestCompareFewRestarts(t *testing.T) {
+	of := func(method string, lost ...int) *Report {
+		m := &Measurement{Restarts: len(lost), LostByRestart: lost}
+		for _, n := range lost {
+			m.Lost += n
+		}
+		return &Report{Results: []*Result{fixedResult(method, "short", m)}}
 	}
-	if c := Compare(paced("x", [3]int{}), paced("x", [3]int{90, 100, 95})); len(c.Changes) != 0 {
-		t.Errorf("changes %+v", c.Changes)
+	c := Compare(of("x", 0, 0, 0), of("x", 90, 100, 95))
+	if len(c.Changes) != 0 || !strings.Contains(strings.Join(c.Notes, "\n"), "losses are not compared, which takes 9 restarts or more in both, of x short") {
+		t.Errorf("%+v", c)
 	}
-	if c := Compare(paced("handoff", [3]int{}), paced("handoff", [3]int{0, 1, 0})); c.Worse() != 1 {
+	if c := Compare(of("handoff", 0, 0, 0), of("handoff", 0, 1, 0)); c.Worse() != 1 {
 		t.Errorf("changes %+v, want one", c.Changes)
 	}
 }
@@ -79,56 +88,72 @@ func TestCompareTellsWhatIsMissing(t *testing.T) {
 	}
 }
 
-// The first reports had no intervals.
-func TestCompareWithoutIntervals(t *testing.T) {
-	read := func(lost string) *Report {
-		r, err := ReadReport(strings.NewReader(`{"results": [{"method": "x", "scenario": "short", "restarts": 20, "lost": ` + lost + `}]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	c := Compare(read("1021"), read("40"))
-	if len(c.Changes) != 1 || c.Changes[0].Worse || c.Changes[0].Old != "51" || c.Changes[0].New != "2.0" {
-		t.Errorf("%+v", c.Changes)
-	}
-}
-
 // Equal services seldom differ: of a thousand pairs whose every figure is
 // drawn from the same distribution, a heavy-tailed one, a few at most.
 func TestCompareOfEqualsIsQuiet(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	draw := func() *Report {
-		var lost [3]int
+		var lost [9]int
 		var p99 [3]float64
 		for i := range lost {
-			lost[i] = int(20 * math.Exp(random.NormFloat64()/2))
+			lost[i] = max(0, int(20*math.Exp(random.NormFloat64())-10)) // some are 0
+		}
+		for i := range p99 {
 			p99[i] = 10 * math.Exp(random.NormFloat64()/2)
 		}
 		return reportOf("x", lost, p99)
 	}
-	changes := 0
+	losses, times := 0, 0
 	for range 1000 {
-		changes += len(Compare(draw(), draw()).Changes)
+		for _, change := range Compare(draw(), draw()).Changes {
+			if change.Figure == "lost per restart" {
+				losses++
+			} else {
+				times++
+			}
+		}
 	}
-	if changes > 40 { // of 5000 figures, 2000 of them random
-		t.Errorf("%d changes", changes)
+	if losses > 2 || times > 30 {
+		t.Errorf("%d changes of losses, %d of times", losses, times)
 	}
 }
 
-func TestRareSplit(t *testing.T) {
-	for _, c := range []struct {
-		a, aTrials, b, bTrials int
-		want                   float64
-	}{
-		{0, 1, 0, 1, 1},
-		{0, 1, 10, 1, 2.0 / 1024}, // all heads or all tails
-		{1, 1, 1, 1, 1},
-		{0, 3, 4, 1, 1.0 / 256}, // each with probability 1/4
-	} {
-		if got := rareSplit(c.a, c.aTrials, c.b, c.bTrials); math.Abs(got-c.want) > 1e-9 {
-			t.Errorf("%+v: %v", c, got)
+func TestRankTest(t *testing.T) {
+	apart := func(n int) (a, b []int) {
+		for i := range n {
+			a, b = append(a, i), append(b, n+i)
 		}
+		return a, b
+	}
+	a, b := apart(9)
+	if got, want := rankTest(a, b), 2.0/48620; math.Abs(got-want) > 1e-9 { // of the ways to choose 9 of 18, two
+		t.Errorf("nine apart from nine: %v, want %v", got, want)
+	}
+	if a, b := apart(8); rankTest(a, b) < rareRank {
+		t.Error("fewestRestarts is too many")
+	}
+	for _, c := range []struct {
+		a, b []int
+		want float64
+	}{
+		{[]int{1, 1, 1}, []int{1, 1}, 1},
+		{[]int{1}, []int{2}, 1},
+		{[]int{1, 2}, []int{3, 4}, 2.0 / 6},
+		{[]int{0, 0, 5}, []int{0, 7, 9}, 8.0 / 20}, // by hand: ranks 2 2 4, 2 5 6
+	} {
+		if got := rankTest(c.a, c.b); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%v and %v: %v, want %v", c.a, c.b, got, c.want)
+		}
+	}
+	// Above a hundred it is an approximation.
+	random := rand.New(rand.NewPCG(3, 4))
+	var exact, more []int
+	for range 50 {
+		exact, more = append(exact, random.IntN(20)), append(more, random.IntN(20)+3)
+	}
+	p, q := rankTest(exact, more), rankTest(append(exact, 10), more)
+	if p < 1e-5 || math.Abs(math.Log(p/q)) > 0.7 {
+		t.Errorf("%v by the exact test, %v with one draw more", p, q)
 	}
 }
 

@@ -16,6 +16,7 @@ type recorder struct {
 	mu       sync.Mutex
 	requests int
 	lost     map[string]int
+	lostIn   []int          // by restart window and the time after it
 	client   map[string]int // failures that are the client side's own
 	resumed  Fraction
 
@@ -73,6 +74,9 @@ func (r *recorder) record(from time.Time, generation int, f *failure) {
 	}
 	if f != nil {
 		r.lost[f.key()]++
+		if n := len(r.lostIn); n > 0 {
+			r.lostIn[n-1]++
+		}
 		r.moments.add(now, lostMoment)
 		latencies.record(max(took, r.timeout))
 		return
@@ -108,6 +112,7 @@ func (r *recorder) openWindow() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inWindow = true
+	r.lostIn = append(r.lostIn, 0)
 	r.moments.windows = append(r.moments.windows, window{open: time.Now(), youngest: r.youngest})
 }
 
@@ -149,7 +154,7 @@ func (r *recorder) fill(m *Measurement) {
 	defer r.mu.Unlock()
 	m.Requests = r.requests
 	m.ClientFailures = r.client
-	m.LostBy = r.lost
+	m.LostBy, m.LostByRestart = r.lost, r.lostIn
 	for _, n := range r.lost {
 		m.Lost += n
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +52,23 @@ func TestLossIsTheTimeoutInLatency(t *testing.T) {
 	r.record(time.Now(), 0, fail(firstByte, io.EOF))
 	if n, most := r.steady.TotalCount(), r.steady.Max(); n != 2 || most < 5e6 || most > 5.1e6 {
 		t.Errorf("%d latencies, the longest of %d µs; want 2, 5 s", n, most)
+	}
+}
+
+func TestLossesAreKeptByRestart(t *testing.T) {
+	r := newRecorder(time.Second)
+	lose := func() { r.record(time.Now(), 0, fail(dialing, context.DeadlineExceeded)) }
+	lose() // before any restart
+	r.openWindow()
+	lose()
+	r.closeWindow()
+	lose()
+	r.openWindow()
+	r.closeWindow()
+	m := &Measurement{}
+	r.fill(m)
+	if m.Lost != 3 || !slices.Equal(m.LostByRestart, []int{2, 0}) {
+		t.Errorf("%d lost, by restart %v; want 3, 2 and 0", m.Lost, m.LostByRestart)
 	}
 }
 

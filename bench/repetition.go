@@ -23,6 +23,7 @@ func (res *Result) add(m *Measurement) {
 	res.Requests += m.Requests
 	res.Lost += m.Lost
 	res.LostBy = sum(res.LostBy, m.LostBy)
+	res.LostByRestart = append(res.LostByRestart, m.LostByRestart...)
 	res.ClientFailures = sum(res.ClientFailures, m.ClientFailures)
 	res.LongestSilence = max(res.LongestSilence, m.LongestSilence)
 	res.Crowd = max(res.Crowd, m.Crowd)

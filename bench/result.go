@@ -58,6 +58,9 @@ type Measurement struct {
 	Requests int            `json:"requests"`
 	Lost     int            `json:"lost"`    // that were not answered
 	LostBy   map[string]int `json:"lost_by"` // by "phase/kind", as in "dial/refused"
+	// LostByRestart are those that ended between the command to restart and the
+	// next one, for each such command.
+	LostByRestart []int `json:"lost_by_restart,omitempty"`
 	// Restart is the time from the command to restart to the first answer
 	// of the new generation.
 	Restart RestartTime `json:"restart_ms"`
