@@ -52,8 +52,10 @@ func ReadReport(r io.Reader) (*Report, error) {
 // ten thousand pairs of equal services, which takes nine restarts in both: losses
 // come in clusters, so a restart is one observation, however many it lost. Times
 // have changed if they are twice as long, and the ranges of the repetitions are
-// further apart than either is wide, which takes three repetitions in both. A first
-// loss where handoff is to lose nothing is always a change.
+// further apart than either is wide, which takes three repetitions in both; not
+// where so much was lost that the figure is the timeout, nor for a silence that is
+// longer by less than 5 ms. A first loss where handoff is to lose nothing is always
+// a change.
 func Compare(before, after *Report) *Comparison {
 	c := &Comparison{}
 	if before.Machine.Kernel != after.Machine.Kernel || before.Machine.Model != after.Machine.Model || before.Machine.CPUs != after.Machine.CPUs {
@@ -143,20 +145,31 @@ func (c *Comparison) errors(old, now *Result) {
 	}
 }
 
+// timeSlice is about as long as a scheduler lets a thread run while others wait,
+// in ms: a maximum that differs by less may be one such wait.
+const timeSlice = 5
+
 func (c *Comparison) times(old, now *Result) {
 	if len(old.Repetitions) < 3 || len(now.Repetitions) < 3 {
 		c.untimed = append(c.untimed, old.key())
 		return
 	}
 	for _, f := range []struct {
-		name string
-		of   func(*Measurement) float64
+		name  string
+		of    func(*Measurement) float64
+		least float64 // that counts as a difference
 	}{
-		{"p99 in restart windows, ms", func(m *Measurement) float64 { return m.RestartWindow.P99 }},
-		{"p99 steady, ms", func(m *Measurement) float64 { return m.Steady.P99 }},
-		{"longest silence, ms", func(m *Measurement) float64 { return m.LongestSilence }},
-		{"CPU per request, µs", func(m *Measurement) float64 { return m.CPUPerRequest }},
+		{"p99 in restart windows, ms", func(m *Measurement) float64 { return answered(m, m.RestartWindow) }, 0},
+		{"p99 steady, ms", func(m *Measurement) float64 { return answered(m, m.Steady) }, 0},
+		{"longest silence, ms", func(m *Measurement) float64 { return m.LongestSilence }, timeSlice},
+		{"CPU per request, µs", func(m *Measurement) float64 { return m.CPUPerRequest }, 0},
 	} {
+		if _, _, high := old.spread(f.of); math.IsInf(high, 0) {
+			continue
+		}
+		if _, _, high := now.spread(f.of); math.IsInf(high, 0) {
+			continue
+		}
 		c.Compared++
 		if !apart(old, now, f.of) {
 			continue
@@ -164,8 +177,19 @@ func (c *Comparison) times(old, now *Result) {
 		was, is := old.ranged(f.of), now.ranged(f.of)
 		oldMedian, _, _ := old.spread(f.of)
 		median, _, _ := now.spread(f.of)
-		c.add(old, f.name, was, is, median > oldMedian)
+		if math.Abs(median-oldMedian) >= f.least {
+			c.add(old, f.name, was, is, median > oldMedian)
+		}
 	}
+}
+
+// answered is the 99th percentile, infinite if it is that of a request which was
+// lost: those took the timeout, and nothing took longer.
+func answered(m *Measurement, l Latency) float64 {
+	if m.Lost > 0 && l.P99 >= l.Max*0.999 { // the same to the digits that are kept
+		return math.Inf(1)
+	}
+	return l.P99
 }
 
 // ranged is the median and the range.

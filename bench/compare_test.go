@@ -49,6 +49,39 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+func TestCompareSilence(t *testing.T) {
+	silent := func(ms float64) *Report {
+		r := reportOf("x", [9]int{}, [3]float64{10, 10, 10})
+		for _, m := range r.Results[0].Repetitions {
+			m.LongestSilence = ms
+		}
+		return r
+	}
+	for ms, worse := range map[float64]int{6: 0, 9: 1} { // a time slice, or more
+		if c := Compare(silent(2), silent(ms)); c.Worse() != worse {
+			t.Errorf("2 ms and %v: changes %+v, want %d", ms, c.Changes, worse)
+		}
+	}
+}
+
+// Where a hundredth was lost or a bit less, the 99th percentile is the timeout or
+// an answer's: the losses tell.
+func TestCompareTimeouts(t *testing.T) {
+	lossy := func(p99 float64) *Report {
+		r := reportOf("x", [9]int{4, 6, 5, 7, 4, 6, 5, 7, 4}, [3]float64{p99, p99, p99})
+		for _, m := range r.Results[0].Repetitions {
+			m.RestartWindow.Max = 5001
+		}
+		return r
+	}
+	if c := Compare(lossy(10), lossy(5001)); len(c.Changes) > 0 {
+		t.Errorf("changes %+v", c.Changes)
+	}
+	if c := Compare(lossy(10), lossy(4000)); c.Worse() != 1 {
+		t.Errorf("changes %+v, want one", c.Changes)
+	}
+}
+
 // Of fewer restarts only what handoff promises is compared, and that is told.
 func TestCompareFewRestarts(t *testing.T) {
 	of := func(method string, lost ...int) *Report {
