@@ -90,8 +90,8 @@ func runService(config string) error {
 	case "hang":
 		select {}
 	}
-	if c.Yield > 0 {
-		time.Sleep(50 * time.Millisecond) // as reading a configuration takes
+	if c.Yield > 0 && next > 1 {
+		time.Sleep(200 * time.Millisecond) // time for it to be made to yield, as warming up is
 	}
 	conns := drain.New(drain.Config{Timeout: c.Drain, IdleGrace: c.Idle, Logger: log})
 	cfg := handoff.Config{
