@@ -54,8 +54,8 @@ func ReadReport(r io.Reader) (*Report, error) {
 // have changed if they are twice as long, and the ranges of the repetitions are
 // further apart than either is wide, which takes three repetitions in both; not
 // where so much was lost that the figure is the timeout, nor for a silence that is
-// longer by less than 5 ms. A first loss where handoff is to lose nothing is always
-// a change.
+// longer by less than 5 ms. Where handoff is to lose nothing, the first loss and the
+// last are always changes.
 func Compare(before, after *Report) *Comparison {
 	c := &Comparison{}
 	if before.Machine.Kernel != after.Machine.Kernel || before.Machine.Model != after.Machine.Model || before.Machine.CPUs != after.Machine.CPUs {
@@ -121,7 +121,7 @@ func (c *Comparison) losses(old, now *Result) {
 	if old.Restarts <= 0 || now.Restarts <= 0 || old.Lost < 0 || now.Lost < 0 {
 		return
 	}
-	promised := mustNotLose(old.Method, old.Scenario) && old.Lost == 0
+	promised := mustNotLose(old.Method, old.Scenario)
 	if !promised && min(len(old.LostByRestart), len(now.LostByRestart)) < fewestRestarts {
 		c.uncounted = append(c.uncounted, old.key())
 		return
@@ -131,7 +131,7 @@ func (c *Comparison) losses(old, now *Result) {
 	if fewer > more {
 		fewer, more = more, fewer
 	}
-	if promised && now.Lost > 0 || more >= 2*fewer && rankTest(old.LostByRestart, now.LostByRestart) < rareRank {
+	if promised && fewer == 0 && more > 0 || more >= 2*fewer && rankTest(old.LostByRestart, now.LostByRestart) < rareRank {
 		c.add(old, "lost per restart", old.perRestart(), now.perRestart(), now.meanLost() > old.meanLost())
 	}
 }

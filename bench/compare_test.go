@@ -36,6 +36,7 @@ func TestCompare(t *testing.T) {
 		{"more, by less than twice", reportOf("x", few, calm), reportOf("x", [9]int{8, 9, 8, 8, 9, 8, 9, 8, 9}, calm), 0, 0},
 		{"fewer", reportOf("x", few, calm), reportOf("x", none, calm), 1, 0},
 		{"one where none may be", reportOf("handoff", none, calm), reportOf("handoff", [9]int{4: 1}, calm), 1, 1},
+		{"none any more where none may be", reportOf("handoff", [9]int{4: 1}, calm), reportOf("handoff", none, calm), 1, 0},
 		{"one where some may be", reportOf("x", none, calm), reportOf("x", [9]int{4: 1}, calm), 0, 0},
 		{"slower", reportOf("x", none, calm), reportOf("x", none, [3]float64{30, 31, 33}), 1, 1},
 		{"slower, by less than twice", reportOf("x", none, calm), reportOf("x", none, [3]float64{16, 16, 16}), 0, 0},
