@@ -1,12 +1,14 @@
 package handoff_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -84,12 +86,29 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
+// allStopped reads the states of threads, which go on until they notice.
+func allStopped(t *testing.T, pid int) bool {
+	t.Helper()
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(stats) == 0 {
+		t.Fatalf("threads of pid %d: %v, %v", pid, stats, err)
+	}
+	for _, stat := range stats {
+		b, _ := os.ReadFile(stat)
+		if _, state, _ := bytes.Cut(b, []byte(") ")); !bytes.HasPrefix(state, []byte("T")) {
+			return false
+		}
+	}
+	return true
+}
+
 // A context that has ended says nothing about a generation.
 func TestStatusOfOneThatIsStopped(t *testing.T) {
 	c := newService(t)
 	p := start(t, c)
 	p.ready()
 	p.signal(syscall.SIGSTOP)
+	eventually(t, "every thread has stopped", func() bool { return allStopped(t, p.cmd.Process.Pid) })
 	s := operator(t, c.Dir)
 	s.Timeout = 0
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
