@@ -118,7 +118,7 @@ func (g *Generation) runUpgrade(ctx context.Context, u *upgrade) error {
 	exited := ended
 	u.started(cmd.Process)
 	if yield.on {
-		go u.yieldSoon(yield)
+		go u.yieldSoon(yield, g.cfg.Yield)
 	}
 	if isClosed(u.done) {
 		u.rouse(g.log) // who finished it did not know of the process

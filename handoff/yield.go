@@ -13,7 +13,7 @@ import (
 // nice value it runs once it is ready. A program between the two passes it on.
 const envYield = "GRACEPORT_YIELD"
 
-// yielding is how a successor was started.
+// yielding is how a successor is to run until it is ready.
 type yielding struct {
 	on   bool
 	nice int // when it is over
@@ -39,9 +39,11 @@ func (g *Generation) planYield(cmd *exec.Cmd) (y yielding) {
 // its birth. Until it has executed that, our own thread waits for it, and with it
 // the Go runtime; until the kernel has closed what it inherited, connections that
 // we close are not closed for their clients. On a busy machine one that yields
-// would take half a second for either.
-func (u *upgrade) yieldSoon(y yielding) {
-	for pause := time.Duration(0); !u.awake(); pause += 100 * time.Microsecond {
+// would take half a second for either. One that has not come so far when yielding
+// would be over anyway never yields.
+func (u *upgrade) yieldSoon(y yielding, within time.Duration) {
+	begun := time.Now()
+	for pause := time.Duration(0); !u.awake() && time.Since(begun) < within; pause += 100 * time.Microsecond {
 		time.Sleep(pause)
 		switch n := len(threadsOf(u.pid())); {
 		case n == 0:
