@@ -161,7 +161,7 @@ func (c *PacketConn) CloseLast() error {
 // is being looked up in that very moment may still find the socket: binding it
 // elsewhere takes it out of its group as closing does, right after it has become
 // invisible, so there is no grace period to be had in between (udp_lib_rehash in
-// net/ipv4/udp.c).
+// net/ipv4/udp.c). Where it cannot be bound it closes as it is.
 func (c *PacketConn) vanish() {
 	if c.strategy.Steers() {
 		_, _ = of(c.UDPConn, func(fd int) (struct{}, error) { return struct{}{}, bindNowhere(fd) })

@@ -13,7 +13,8 @@ func benchCompareCommand() *command {
 		usage: "OLD.json NEW.json",
 		help: `Tell what changed between two results of "graceport bench -json" or "-o" beyond
 noise. The exit status is 1 if anything is worse, for use in CI. Both need
--repetitions 3 or more for times to be compared.
+-repetitions 3 or more for times to be compared, and nine restarts or more in all
+for losses; what is not compared is told.
 
 Example:
   graceport bench -repetitions 5 -json new.json && graceport bench compare old.json new.json`,
