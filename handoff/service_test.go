@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"syscall"
@@ -57,6 +58,13 @@ const nextBehaviour = "next-behaviour"
 type serviceConnections struct {
 	drain.Snapshot
 	Goroutines int `json:"goroutines"`
+	Heap       int `json:"heap"` // bytes that the last collection found alive
+}
+
+func newServiceConnections(conns *drain.Conns) serviceConnections {
+	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(heap)
+	return serviceConnections{conns.Snapshot(), runtime.NumGoroutine(), int(heap[0].Value.Uint64())}
 }
 
 // The lines that a generation prints.
@@ -98,7 +106,7 @@ func runService(config string) error {
 		Dir: c.Dir, Strategy: c.Strategy, Command: c.Command, Logger: log,
 		StepTimeout: c.Step, ReadyTimeout: c.Ready, RetireTimeout: c.Retire,
 		Plan: c.Plan, Probation: c.Probate, Yield: c.Yield, MaxDraining: c.MaxDraining,
-		Connections: func() any { return serviceConnections{conns.Snapshot(), runtime.NumGoroutine()} },
+		Connections: func() any { return newServiceConnections(conns) },
 	}
 	if behaviour == "unwell" {
 		cfg.Health = func(context.Context) error {

@@ -118,7 +118,8 @@ func TestSoak(t *testing.T) {
 	s := newSoak(t)
 	s.load = startLoad(t, s.leader.Listeners[0].Address)
 	defer s.load.end()
-	s.load.servedBy(1, 100)
+	s.load.servedBy(1, 5000)
+	s.settle("warming up", false) // it has collected garbage
 	s.began = time.Now()
 	s.measure() // a short run may be over its first third before an operation is
 	tick := time.NewTicker(soakInterval)
