@@ -53,7 +53,8 @@ type Options struct {
 
 	// Rate is the number of requests that are due per second, over all
 	// clients. Zero means a closed loop at full speed, or in a scenario that
-	// is paced half of what a server on this machine can answer.
+	// is paced half of what the server answers at full speed: this module's,
+	// which peers are taken to have too, or a target's or other program's own.
 	Rate int
 
 	// Warmup is the time under load whose latencies are not kept.

@@ -63,7 +63,7 @@ type batch struct {
 	report      *Report
 	inNamespace bool
 	cells       []*cell
-	rates       map[string]int // of open loops, by scenario
+	rates       map[string]int // of open loops, by scenario and server
 }
 
 // A cell is one method in one scenario, in one repetition.
@@ -126,11 +126,13 @@ func (b *batch) skip(method, scenario string, why error) {
 
 // measure adds a repetition to the result of its method and scenario.
 func (b *batch) measure(ctx context.Context, c *cell) error {
-	o, err := b.optionsFor(ctx, c.scenario)
+	o, m, err := b.optionsFor(ctx, c)
 	if err != nil {
 		return err
 	}
-	m, err := b.once(ctx, o, c)
+	if m == nil {
+		m, err = b.once(ctx, o, c)
+	}
 	var skip *skipError
 	if errors.As(err, &skip) {
 		b.skip(c.method.name, c.scenario.name, skip)
@@ -175,43 +177,48 @@ func (b *batch) once(ctx context.Context, o *Options, c *cell) (*Measurement, er
 	return measure(ctx, o, c.method, c.scenario)
 }
 
-// optionsFor are the options as the scenario bends them.
-func (b *batch) optionsFor(ctx context.Context, s *scenario) (*Options, error) {
+// optionsFor are the options as the scenario bends them. If the rate cannot be
+// found out, the measurement says why.
+func (b *batch) optionsFor(ctx context.Context, c *cell) (*Options, *Measurement, error) {
 	o := *b.Options
-	if s.restarts > 0 {
-		o.Restarts = min(o.Restarts, s.restarts)
+	if c.scenario.restarts > 0 {
+		o.Restarts = min(o.Restarts, c.scenario.restarts)
 	}
-	if s.paced && o.Rate == 0 {
-		if b.rates[s.name] == 0 {
-			most, err := saturation(ctx, &o, s)
-			if err != nil {
-				return nil, err
-			}
-			b.rates[s.name] = max(1, most/2)
+	if !c.scenario.paced || o.Rate > 0 {
+		return &o, nil, nil
+	}
+	// The servers of this module and of peers are the same but for their way of
+	// restarting, so one rate is for all.
+	server := find(methods(), "stop-start", (*method).id)
+	if c.method.program {
+		server = c.method
+	}
+	key := server.name + " " + c.scenario.name
+	if b.rates[key] == 0 {
+		m, err := saturation(ctx, &o, server, c.scenario)
+		if err != nil || len(m.Errors) > 0 {
+			return &o, m, err
 		}
-		o.Rate = b.rates[s.name]
+		b.rates[key] = max(1, m.Requests/int(2*saturationTime/time.Second))
 	}
-	return &o, nil
+	o.Rate = b.rates[key]
+	return &o, nil, nil
 }
 
 // saturationTime is how long the clients go at full speed to find out what is
 // half of it.
 const saturationTime = time.Second
 
-// saturation is how many requests a second a server without restarts answers.
-func saturation(ctx context.Context, o *Options, s *scenario) (int, error) {
+// saturation measures a server at full speed, without restarts.
+func saturation(ctx context.Context, o *Options, server *method, s *scenario) (*Measurement, error) {
 	quiet := *o
 	quiet.Restarts, quiet.Warmup, quiet.Pause = 0, 0, saturationTime
-	m, err := measure(ctx, &quiet, find(methods(), "stop-start", (*method).id), s)
+	m, err := measure(ctx, &quiet, server, s)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if len(m.Errors) > 0 {
-		return 0, fmt.Errorf("bench: full speed in %s: %s", s.name, m.Errors[0])
-	}
-	rate := int(float64(m.Requests) / saturationTime.Seconds())
-	fmt.Fprintf(o.Progress, "%s: %d requests/s at full speed\n", s.name, rate)
-	return rate, nil
+	fmt.Fprintf(o.Progress, "%s %s: %.0f requests/s at full speed\n", server.name, s.name, float64(m.Requests)/saturationTime.Seconds())
+	return m, nil
 }
 
 // result finds or makes the result of a method in a scenario.

@@ -19,7 +19,7 @@ type scenario struct {
 	network  string        // tcp unless set
 	restarts int           // of a repetition at most, where they take long
 	conns    int           // instead of Options.Conns
-	paced    bool          // open loop at half of saturation unless Options.Rate says more
+	paced    bool          // open loop at half of the server's saturation unless Options.Rate says more
 	window   time.Duration // of a restart at least, and of steady time after it
 	tls      bool
 
@@ -85,12 +85,12 @@ func scenarios() []*scenario {
 		},
 		{
 			name: "short-paced", client: newShortClient, paced: true, window: pacedWindow, restarts: 1,
-			summary: "short at a fixed rate, half of saturation",
+			summary: "short at a fixed rate, half of the server's saturation",
 			shows:   "what a restart adds to latency, counted from the time a request was due",
 		},
 		{
 			name: "keepalive-paced", client: newKeepaliveClient, paced: true, window: pacedWindow, restarts: 1,
-			summary: "keepalive at a fixed rate, half of saturation",
+			summary: "keepalive at a fixed rate, half of the server's saturation",
 			shows:   "what a restart adds to latency on persistent connections",
 		},
 		{

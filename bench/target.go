@@ -13,7 +13,8 @@ import (
 )
 
 // A Target is a service of yours that is measured instead of the methods, in the
-// scenarios that DefaultScenarios lists. Its commands are run by /bin/sh.
+// scenarios that DefaultScenarios lists, and those at half of its own saturation:
+// short-paced and keepalive-paced. Its commands are run by /bin/sh.
 type Target struct {
 	// Start is a shell command that serves in the foreground until it is sent
 	// TERM, or that starts a daemon and ends.
@@ -58,7 +59,7 @@ func (t *Target) method() *method {
 		name:      targetMethod,
 		summary:   t.Start,
 		program:   true,
-		scenarios: DefaultScenarios(),
+		scenarios: append(DefaultScenarios(), "short-paced", "keepalive-paced"),
 		start: func(ctx context.Context, f *fleet) (*process, error) {
 			if conn, err := net.DialTimeout("tcp", t.Addr, time.Second); err == nil {
 				conn.Close()

@@ -59,20 +59,52 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// What cannot be started is not waited for.
+// A slow service is paced at half of what it can do, not of what ours can.
+func TestTargetHasARateOfItsOwn(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := freeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(t, targetMethod, "short-paced")
+	o.Methods = []string{"stop-start", targetMethod}
+	o.Target = &Target{ // at most one answer a millisecond
+		Start:   fmt.Sprintf("exec %s stop-start -addr %s -scenario slow-accept", exe, addr),
+		Restart: "true",
+		Addr:    addr,
+	}
+	r, err := run(t.Context(), o, o.methods(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, slow := r.Results[0], r.Results[1]
+	if ours.Rate < 600 || slow.Rate > 500 || slow.Rate < 50 {
+		t.Errorf("the target is asked %d times a second, our server %d; want some 450, and more", slow.Rate, ours.Rate)
+	}
+	if slow.Lost > 0 || slow.Restarts != 1 {
+		t.Errorf("lost %d in %d restarts; a service that stays lost something", slow.Lost, slow.Restarts)
+	}
+}
+
+// What cannot be started is not waited for, and not for its rate.
 func TestTargetThatFails(t *testing.T) {
 	addr, err := freeAddress("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := testOptions(t, targetMethod, "short")
-	o.Target = &Target{Start: "VARIABLE=1 exit 3", Restart: "true", Addr: addr}
-	r, err := run(t.Context(), o, o.methods(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if errs := r.Results[0].Errors; len(errs) == 0 || !strings.Contains(errs[0], "exit status 3") {
-		t.Errorf("errors: %q", errs)
+	for _, scenario := range []string{"short", "short-paced"} {
+		o := testOptions(t, targetMethod, scenario)
+		o.Target = &Target{Start: "VARIABLE=1 exit 3", Restart: "true", Addr: addr}
+		r, err := run(t.Context(), o, o.methods(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errs := r.Results[0].Errors; len(errs) == 0 || !strings.Contains(errs[0], "exit status 3") {
+			t.Errorf("%s: errors: %q", scenario, errs)
+		}
 	}
 }
 
