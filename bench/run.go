@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -195,30 +196,43 @@ func (b *batch) optionsFor(ctx context.Context, c *cell) (*Options, *Measurement
 	}
 	key := server.name + " " + c.scenario.name
 	if b.rates[key] == 0 {
-		m, err := saturation(ctx, &o, server, c.scenario)
-		if err != nil || len(m.Errors) > 0 {
-			return &o, m, err
+		most, failed, err := saturation(ctx, &o, server, c.scenario)
+		if err != nil || failed != nil {
+			return &o, failed, err
 		}
-		b.rates[key] = max(1, m.Requests/int(2*saturationTime/time.Second))
+		b.rates[key] = max(1, most/2)
 	}
 	o.Rate = b.rates[key]
 	return &o, nil, nil
 }
 
-// saturationTime is how long the clients go at full speed to find out what is
-// half of it.
-const saturationTime = time.Second
+// The clients go at full speed for saturationTime to find out what is half of it,
+// at the server started anew each time: how connections happen to be distributed
+// over the workers of one makes a difference.
+const (
+	saturationTime  = 500 * time.Millisecond
+	saturationTimes = 3
+)
 
-// saturation measures a server at full speed, without restarts.
-func saturation(ctx context.Context, o *Options, server *method, s *scenario) (*Measurement, error) {
+// saturation is the median of how many requests a second the server answers
+// without restarts, or the measurement that failed.
+func saturation(ctx context.Context, o *Options, server *method, s *scenario) (most int, failed *Measurement, err error) {
 	quiet := *o
 	quiet.Restarts, quiet.Warmup, quiet.Pause = 0, 0, saturationTime
-	m, err := measure(ctx, &quiet, server, s)
-	if err != nil {
-		return nil, err
+	var rates []int
+	for range saturationTimes {
+		m, err := measure(ctx, &quiet, server, s)
+		if err != nil {
+			return 0, nil, err
+		}
+		if len(m.Errors) > 0 {
+			return 0, m, nil
+		}
+		rates = append(rates, int(float64(m.Requests)/saturationTime.Seconds()))
 	}
-	fmt.Fprintf(o.Progress, "%s %s: %.0f requests/s at full speed\n", server.name, s.name, float64(m.Requests)/saturationTime.Seconds())
-	return m, nil
+	slices.Sort(rates)
+	fmt.Fprintf(o.Progress, "%s %s: %d requests/s at full speed\n", server.name, s.name, rates)
+	return rates[saturationTimes/2], nil, nil
 }
 
 // result finds or makes the result of a method in a scenario.
