@@ -7,10 +7,10 @@
 //  1. It ends the contexts of handlers ([Context]) with a cause that says why
 //     and until when ([Draining]), calls the OnDrain hooks, and has responses
 //     carry Connection: close, on HTTP/2 GOAWAY. This is the lame duck:
-//     everything that arrives is still answered. Each keep-alive connection has
-//     its turn to be told so, 10 ms for each that there is, at most IdleGrace
-//     and half the time to the deadline, so that their clients do not all
-//     connect, and shake hands for TLS, at the same time.
+//     everything that arrives is still answered. Each connection has its turn to
+//     be told so, 10 ms for each that there is, at most IdleGrace and half the
+//     time to the deadline, so that their clients do not all connect, and shake
+//     hands for TLS, at the same time.
 //  2. A connection that has not sent its first request may still do so. An
 //     idle keep-alive connection stays open until its next request. Both are
 //     closed once they were silent for IdleGrace, spread over some time if

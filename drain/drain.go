@@ -74,11 +74,7 @@ func (c *Conns) run(ctx context.Context) {
 	for _, f := range c.hooks {
 		c.runHook(f)
 	}
-	for _, s := range c.servers {
-		if s.goaway != nil {
-			go s.goaway()
-		}
-	}
+	go c.sayGoaway(c.servers)
 	c.mu.Unlock()
 	c.log.InfoContext(ctx, "draining", "reason", c.reason, "connections", r.Open, "deadline", c.deadline)
 

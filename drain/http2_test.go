@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/graceport/graceport/drain"
@@ -160,6 +161,48 @@ func TestHTTP2(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Clients that ask for nothing are told one after the other too, 10 ms for each.
+func TestGoawayIsSpread(t *testing.T) {
+	const conns, window = 200, 199 * 10 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newService(drain.Config{}, http.HandlerFunc(echo))
+		s.srv.Protocols = new(http.Protocols)
+		s.srv.Protocols.SetUnencryptedHTTP2(true)
+		s.start(t, p)
+		told := make(chan time.Time)
+		for range conns {
+			time.Sleep(time.Microsecond) // of the bubble's clock
+			c := newClient2(t, p.dial().Conn)
+			c.get(1)
+			c.until(t, frameHeaders, 1)
+			go func() {
+				for !c.goaway {
+					if _, _, err := c.next(); err != nil {
+						t.Errorf("no GOAWAY: %v", err)
+						break
+					}
+				}
+				told <- time.Now()
+				io.Copy(io.Discard, c)
+			}()
+		}
+		reports, start := s.begin(t), time.Now()
+		var quarter [5]int
+		for range conns {
+			quarter[min(4, (<-told).Sub(start)*4/window)]++
+		}
+		for i, n := range quarter {
+			even := conns / 4
+			if i == 4 && n > 0 || i < 4 && (n < even*3/4 || n > even*5/4) {
+				t.Errorf("%d were told in quarter %d", n, i)
+			}
+		}
+		if r := <-reports; r.Err() != nil || r.Closed != (drain.Outcomes{Finished: conns}) {
+			t.Errorf("report %+v", r)
+		}
+	})
 }
 
 // Borrowed HTTP/2 does not take GOAWAY from the server's own Shutdown.

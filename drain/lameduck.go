@@ -68,20 +68,23 @@ func (c *Conns) leaveWindow(n int) time.Duration {
 
 // leaves reports whether a response that is sent now on tc is its last. Clients
 // that were all told at once would open their next connections at once. One that
-// is not tracked has no turn to wait for, nor has HTTP/2, whose clients hear of
-// GOAWAY first, nor a long poll, which would be asked again for nothing.
+// is not tracked has no turn to wait for, nor has a long poll, which would be asked
+// again for nothing.
 func (c *Conns) leaves(tc *conn) bool {
 	switch {
 	case !c.draining():
 		return false
-	case tc == nil || tc.is(http2|long):
+	case tc == nil || tc.is(long):
 		return true
 	}
-	// A fraction of the window for each, as even as a hash (Knuth, The Art of
-	// Computer Programming, section 6.4: multiplication by the golden ratio).
-	turn, _ := bits.Mul64(uint64(c.leaving), uint64(tc.accepted)*0x9E3779B97F4A7C15)
+	turn, _ := bits.Mul64(uint64(c.leaving), tc.turn())
 	return time.Since(c.started) >= time.Duration(turn)
 }
+
+// turn is the fraction of the window, in parts of 1<<64, after which c leaves: as
+// even as a hash (Knuth, The Art of Computer Programming, section 6.4:
+// multiplication by the golden ratio).
+func (c *conn) turn() uint64 { return uint64(c.accepted) * 0x9E3779B97F4A7C15 }
 
 // sayClose spares "Connection: upgrade", which belongs to a 101 response.
 func sayClose(h http.Header) {

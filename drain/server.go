@@ -10,9 +10,9 @@ import (
 // server is an http.Server under drain.
 type server struct {
 	*http.Server
-	goaway func()        // nil if HTTP/2 can be told only by Shutdown
-	down   chan struct{} // closed when Shutdown returned; nil before it is called
-	cut    bool          // Shutdown left something; set before down is closed
+	lenders lenders       // nil if HTTP/2 can be told only by Shutdown
+	down    chan struct{} // closed when Shutdown returned; nil before it is called
+	cut     bool          // Shutdown left something; set before down is closed
 }
 
 func (c *Conns) attach(srv *http.Server) *server {
@@ -49,7 +49,7 @@ func (c *Conns) attach(srv *http.Server) *server {
 		}
 		return ctx
 	}
-	return &server{Server: srv, goaway: goaway(srv)}
+	return &server{Server: srv, lenders: lend(srv)}
 }
 
 // connState is the hook. Connections that did not come through our Listener
@@ -76,6 +76,8 @@ func tracked(nc net.Conn) *conn {
 			return t
 		case interface{ NetConn() net.Conn }:
 			nc = t.NetConn()
+		case interface{ UnencryptedNetConn() net.Conn }: // net/http's, without TLS
+			nc = t.UnencryptedNetConn()
 		default:
 			return nil
 		}

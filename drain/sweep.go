@@ -72,7 +72,8 @@ func (s *sweeper) look(now time.Time) {
 				s.longLived(tc, st, now)
 			}
 		case tc.is(http2):
-			// GOAWAY ends it, if not now then with Shutdown.
+			// GOAWAY ends it in its turn, and Shutdown would tell all.
+			s.waiting = s.waiting || now.Sub(c.started) < c.leaving
 		default:
 			s.waiting = true
 			if quiet = min(quiet, now.Sub(c.started)); st.waits() && quiet >= c.grace && !tc.retiring.Load() {
