@@ -204,7 +204,8 @@ func answerDatagrams(conn net.PacketConn, generation int) {
 }
 
 // answerMessages does the same on connections of one message. HTTP does not fit:
-// net/http reads a byte ahead, which takes the whole message.
+// net/http reads a byte ahead, which takes the whole message. The client closes
+// first, see reuseport.ListenUnix.
 func answerMessages(ln net.Listener, generation int) {
 	for {
 		conn, err := ln.Accept()
@@ -216,6 +217,7 @@ func answerMessages(ln net.Listener, generation int) {
 			buf := make([]byte, 1500)
 			if n, err := conn.Read(buf); err == nil {
 				conn.Write(fmt.Appendf(nil, "%d %s", generation, buf[:n]))
+				conn.Read(buf)
 			}
 		}()
 	}
