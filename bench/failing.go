@@ -29,7 +29,7 @@ func failOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Durati
 		return 0, nil, err
 	}
 	stays := f.stays(ctx, old)
-	endCtx, cancel := f.scenario.bound(ctx)
+	endCtx, cancel := f.bound(ctx)
 	defer cancel()
 	select {
 	case <-failed.done(): // whether it was ours to wait for or its parent did
@@ -42,7 +42,7 @@ func failOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Durati
 	if stays {
 		return time.Since(began), old, nil
 	}
-	startCtx, cancel := f.scenario.bound(ctx)
+	startCtx, cancel := f.bound(ctx)
 	defer cancel()
 	next, err := f.start(startCtx)
 	if err != nil {
@@ -92,7 +92,7 @@ func (f *fleet) stays(ctx context.Context, old *process) bool {
 
 // fail restarts with a process that fails, and returns it when it is dead.
 func (f *fleet) fail(ctx context.Context, old *process) (*process, error) {
-	ctx, cancel := f.scenario.bound(ctx)
+	ctx, cancel := f.bound(ctx)
 	defer cancel()
 	if f.scenario.failing == hangs {
 		return f.failHanging(ctx, old)

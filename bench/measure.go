@@ -8,14 +8,23 @@ import (
 	"time"
 )
 
-// restartTimeout bounds one restart: the successor ready, its first answer,
-// and the end of the old process; and the end of the last. Longer than the
-// methods' own deadlines, so that a method that gives up can say why.
-const restartTimeout = 30 * time.Second
+const (
+	// restartTimeout bounds one restart: the successor ready, its first answer,
+	// and the end of the old process; and the end of the last. It takes the servers
+	// here seven seconds at the most (slow-start and shutdownTimeout), and those of
+	// others may fail all the time without delaying the rest for long.
+	restartTimeout = 10 * time.Second
+
+	// targetTimeout is for services that we know nothing of.
+	targetTimeout = 30 * time.Second
+)
 
 // bound bounds one step of the driver.
-func (s *scenario) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	d := cmp.Or(s.patience, restartTimeout)
+func (f *fleet) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := cmp.Or(f.scenario.patience, restartTimeout)
+	if f.method.name == targetMethod {
+		d = max(d, targetTimeout)
+	}
 	return context.WithTimeoutCause(ctx, d, fmt.Errorf("gave up after %s", d))
 }
 
@@ -57,7 +66,7 @@ func measure(ctx context.Context, o *Options, m *method, s *scenario) (*Measurem
 
 // exercise starts the service, loads it, restarts it and stops it.
 func (res *Measurement) exercise(ctx context.Context, o *Options, f *fleet, s *scenario) error {
-	startCtx, cancel := s.bound(ctx)
+	startCtx, cancel := f.bound(ctx)
 	defer cancel()
 	leader, err := f.start(startCtx)
 	if err != nil {
@@ -80,7 +89,7 @@ func (res *Measurement) exercise(ctx context.Context, o *Options, f *fleet, s *s
 	if err != nil {
 		return err
 	}
-	stopCtx, cancel := s.bound(ctx)
+	stopCtx, cancel := f.bound(ctx)
 	defer cancel()
 	return f.stop(stopCtx, leader)
 }
@@ -127,7 +136,7 @@ func (res *Measurement) restarts(ctx context.Context, o *Options, f *fleet, l *l
 }
 
 func restartOnce(ctx context.Context, f *fleet, l *load, old *process) (time.Duration, *process, error) {
-	ctx, cancel := f.scenario.bound(ctx)
+	ctx, cancel := f.bound(ctx)
 	defer cancel()
 	began := time.Now()
 	next, err := f.method.restart(ctx, f, old)
