@@ -58,11 +58,13 @@ func (p *process) done() <-chan struct{} {
 		go func() {
 			defer close(p.exited)
 			var state *os.ProcessState
-			if state, p.err = p.os.Wait(); p.err == nil {
-				p.cpu = state.UserTime() + state.SystemTime()
-				if !state.Success() {
-					p.failure = errors.New(state.String())
-				}
+			if state, p.err = p.os.Wait(); p.err != nil {
+				_ = p.os.Release() // Wait leaves that to the garbage collector
+				return
+			}
+			p.cpu = state.UserTime() + state.SystemTime()
+			if !state.Success() {
+				p.failure = errors.New(state.String())
 			}
 		}()
 	})
