@@ -22,12 +22,13 @@ type load2 struct {
 	addr           atomic.Value
 	served         [2]atomic.Uint64 // by the older and the newer service
 	inFlight       atomic.Int64
+	gate           sync.RWMutex // while it is locked, no request ends
 	answered, lost atomic.Uint64
 	refused        atomic.Pointer[error] // one of the errors
 }
 
 // restart2 moves a load from one service to the next, and ends the old as told.
-func restart2(t *testing.T, plain bool, end func(*service)) *load2 {
+func restart2(t *testing.T, plain bool, end func(*load2, *service)) *load2 {
 	l := &load2{}
 	var services [2]*service
 	for i := range services {
@@ -39,6 +40,8 @@ func restart2(t *testing.T, plain bool, end func(*service)) *load2 {
 			io.Copy(w, r.Body)
 			w.(http.Flusher).Flush()
 			<-time.After(5 * time.Millisecond)
+			l.gate.RLock()
+			defer l.gate.RUnlock()
 		})
 		serve2(t, plain, s)
 		services[i] = s
@@ -75,7 +78,7 @@ func restart2(t *testing.T, plain bool, end func(*service)) *load2 {
 	wait(func() bool { return l.answered.Load() > 200 })
 	l.addr.Store(services[1].addr)
 	wait(func() bool { return l.inFlight.Load() > 8 })
-	end(services[0])
+	end(l, services[0])
 	wait(func() bool { return l.served[1].Load() > 200 })
 	stop.Store(true)
 	wg.Wait()
@@ -102,7 +105,7 @@ func TestHTTP2RestartUnderLoad(t *testing.T) {
 	for name, plain := range map[string]bool{"TLS": false, "plain": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := restart2(t, plain, func(s *service) {
+			l := restart2(t, plain, func(_ *load2, s *service) {
 				if r := s.Drain(t.Context()); r.Err() != nil {
 					t.Error(r.Err())
 				}
@@ -121,7 +124,12 @@ func TestHTTP2RestartUnderLoad(t *testing.T) {
 // The control: without GOAWAY, streams in flight are lost.
 func TestHTTP2RestartUnderLoadControl(t *testing.T) {
 	t.Parallel()
-	l := restart2(t, true, func(s *service) { s.srv.Close() })
+	l := restart2(t, true, func(l *load2, s *service) {
+		l.gate.Lock()
+		defer l.gate.Unlock()
+		wait(func() bool { return l.inFlight.Load() > 8 })
+		s.srv.Close()
+	})
 	if l.lost.Load() == 0 {
 		t.Error("Close lost nothing; the test is not able to fail")
 	}
