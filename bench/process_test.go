@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"testing"
 )
@@ -36,4 +37,21 @@ func TestServerEndsWithItsDriver(t *testing.T) {
 		t.Error(err)
 	}
 	stdout.Close()
+}
+
+// A process that is somebody else's to wait for leaves no descriptor.
+func TestForeignProcessIsLetGo(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would close it, some time
+	before := openDescriptors()
+	foreign, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProcess(foreign, 0)
+	if err := p.ended(soon(t)); err == nil {
+		t.Fatal("we waited for ourselves")
+	}
+	if now := openDescriptors(); now > before {
+		t.Errorf("%d descriptors, %d before", now, before)
+	}
 }
