@@ -186,6 +186,7 @@ func TestPacketInUseByOtherUser(t *testing.T) {
 
 // A stream socket on the same port is none of UDP's business.
 func TestPacketInUseNamesOnlyUDP(t *testing.T) {
+	var taken error
 	for range 10 { // somebody may have the port for TCP
 		holder, err := net.ListenPacket("udp4", "127.0.0.1:0")
 		if err != nil {
@@ -194,13 +195,14 @@ func TestPacketInUseNamesOnlyUDP(t *testing.T) {
 		defer func() { _ = holder.Close() }()
 		l, err := Listen(t.Context(), "tcp4", holder.LocalAddr().String(), nil)
 		if err != nil {
+			taken = err
 			continue
 		}
 		defer func() { _ = l.Close() }()
 		packetInUse(t, "udp4", holder.LocalAddr().String())
 		return
 	}
-	t.Error("no port is free for both")
+	t.Errorf("no port is free for both: %v", taken)
 }
 
 // Without a way to look for the holder the cause is still told.
