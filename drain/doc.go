@@ -8,7 +8,7 @@
 //     and until when ([Draining]), calls the OnDrain hooks, and has responses
 //     carry Connection: close, on HTTP/2 GOAWAY. This is the lame duck:
 //     everything that arrives is still answered. Each connection has its turn to
-//     be told so, 10 ms for each that there is, at most IdleGrace and half the
+//     be told so, 2 ms for each that there is, at most IdleGrace and half the
 //     time to the deadline, so that their clients do not all connect, and shake
 //     hands for TLS, at the same time.
 //  2. A connection that has not sent its first request may still do so. An

@@ -163,9 +163,9 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
-// Clients that ask for nothing are told one after the other too, 10 ms for each.
+// Clients that ask for nothing are told one after the other too, 2 ms for each.
 func TestGoawayIsSpread(t *testing.T) {
-	const conns, window = 200, 199 * 10 * time.Millisecond
+	const conns, window = 200, 199 * 2 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
 		s, p := newService(drain.Config{}, http.HandlerFunc(echo))
 		s.srv.Protocols = new(http.Protocols)

@@ -66,7 +66,7 @@ func TestIdleGraceBeginsAnew(t *testing.T) {
 // Many idle connections are closed over another grace, not all at once, but in
 // time for the deadline.
 func TestIdleClosesAreSpread(t *testing.T) {
-	const conns, grace = 500, 5 * time.Second
+	const conns, grace = 2500, 5 * time.Second
 	for name, tt := range map[string]struct {
 		timeout time.Duration
 		seconds int // over which they are spread

@@ -35,7 +35,7 @@ func TestRequestsWhileDraining(t *testing.T) {
 	}
 }
 
-// Clients that ask all the time are told to leave one after the other, 10 ms
+// Clients that ask all the time are told to leave one after the other, 2 ms
 // for each, and at the latest when half the time is over.
 func TestLeavesAreSpread(t *testing.T) {
 	const conns = 200
@@ -43,7 +43,7 @@ func TestLeavesAreSpread(t *testing.T) {
 		cfg    drain.Config
 		window time.Duration
 	}{
-		"time enough":    {drain.Config{}, 2 * time.Second},
+		"time enough":    {drain.Config{}, 400 * time.Millisecond},
 		"short grace":    {drain.Config{IdleGrace: 300 * time.Millisecond}, 300 * time.Millisecond},
 		"short deadline": {drain.Config{Timeout: 400 * time.Millisecond}, 200 * time.Millisecond},
 	} {

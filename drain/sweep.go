@@ -17,7 +17,7 @@ const (
 
 	// closeEvery paces closes that could as well happen all at once. A successor
 	// has so long for each client that comes back.
-	closeEvery = 10 * time.Millisecond
+	closeEvery = 2 * time.Millisecond
 )
 
 // sweeper is what a drain remembers from one look at its connections to the
