@@ -41,6 +41,7 @@ func steps(t *testing.T, s scenario) map[int][]string {
 	c := newService(t)
 	s.configure(&c)
 	c.Trace = true
+	c.Step = 4 * patience // no heartbeat: only a takeover that stalls lasts until one
 	first := start(t, c)
 	first.ready()
 	leads(t, c.Dir, 1)
