@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -93,12 +94,17 @@ func (l *load) client(network, address string, keep bool) {
 			conn = nil
 		}
 		if err != nil {
-			// A dead service refuses fast; do not count that a thousand times.
-			select {
-			case <-time.After(time.Millisecond):
-			case <-l.stop:
-			}
+			l.rest()
 		}
+	}
+}
+
+// rest follows a loss: a dead service refuses fast, which is not to be counted a
+// thousand times.
+func (l *load) rest() {
+	select {
+	case <-time.After(time.Millisecond):
+	case <-l.stop:
 	}
 }
 
@@ -120,6 +126,9 @@ func (l *load) messages(network, address string, wait time.Duration) {
 			l.served[generation]++
 		}
 		l.mu.Unlock()
+		if err != nil {
+			l.rest()
+		}
 	}
 }
 
@@ -129,6 +138,11 @@ func exchange(network, address string, i int, wait time.Duration) (generation in
 		return 0, err
 	}
 	defer conn.Close()
+	if network := conn.LocalAddr().Network(); network == "udp" && conn.LocalAddr().String() == conn.RemoteAddr().String() {
+		// Nobody had the service's port, so we could be given it, and would talk to
+		// ourselves.
+		return 0, &net.OpError{Op: "dial", Net: network, Addr: conn.RemoteAddr(), Err: syscall.ECONNREFUSED}
+	}
 	conn.SetDeadline(time.Now().Add(wait))
 	if _, err := fmt.Fprintf(conn, "%d", i); err != nil {
 		return 0, fmt.Errorf("message: %w", err)
